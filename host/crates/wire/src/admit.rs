@@ -1,0 +1,1 @@
+//! Admission: from a parsed head to a [`crate::RequestHead`] or a refusal.

@@ -1,0 +1,191 @@
+//! What the rooms ask of each other: the traits between them, and the words
+//! that process and forward exchange.
+
+use crate::{ConnFacts, Exchange, Fault, PairingToken, RequestHead, ResponseHead, StartReport};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A response on its way to the client.
+pub struct Reply<B> {
+    /// Its head.
+    pub head: ResponseHead,
+    /// Its body.
+    pub body: B,
+    /// Close the client's connection after it.
+    pub close: bool,
+}
+
+/// What `edge` calls for each request: the pipeline.
+pub trait Handle<B> {
+    /// Body of the replies; an error breaks the client's connection off.
+    type Body: http_body::Body<Data = Bytes, Error = Fault>;
+
+    /// Answers an admitted request.
+    fn handle(&self, conn: &Arc<ConnFacts>, head: RequestHead, body: B) -> impl Future<Output = Reply<Self::Body>>;
+
+    /// Answers a request that admission refused; what is known of its head is
+    /// lost on purpose. Such a reply always closes the connection.
+    fn refuse(&self, conn: &Arc<ConnFacts>, fault: Fault) -> Reply<Self::Body>;
+}
+
+/// What `pipeline` calls to reach the application: `forward`.
+pub trait Forward<B> {
+    /// The backend's response body.
+    type Body: http_body::Body<Data = Bytes, Error = Fault>;
+
+    /// Sends the exchange's request with `body`, gives the response's head and body.
+    ///
+    /// `body_bytes_max`: more body than this ends in [`crate::Kind::BodyTooLarge`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future or the body aborts the backend's request at once.
+    fn send(
+        &self,
+        exchange: &Exchange,
+        body: B,
+        body_bytes_max: u64,
+    ) -> impl Future<Output = Result<(ResponseHead, Self::Body), Fault>>;
+}
+
+/// What a hook made of its exchange.
+pub enum Step {
+    /// Go on.
+    Continue,
+    /// A plugin answers in the backend's place.
+    Answer(Box<Answer>),
+    /// A plugin failed and its policy is to refuse.
+    Fault(Fault),
+}
+
+/// A plugin's own response, checked.
+pub struct Answer {
+    /// Name of the plugin.
+    pub plugin: Arc<str>,
+    /// 200–599.
+    pub status: StatusCode,
+    /// Without framing and hop-by-hop fields.
+    pub headers: HeaderMap,
+    /// Whole body.
+    pub body: Bytes,
+    /// For the operator's log only.
+    pub reason: Option<Box<str>>,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The last byte of the response was handed over.
+    Complete,
+    /// The client went away first.
+    ClientGone,
+    /// The backend broke off.
+    BackendGone,
+    /// A plugin or the host refused it.
+    Refused,
+    /// A deadline ended it.
+    TimedOut,
+    /// A plugin or the host failed.
+    Fault,
+}
+
+impl Ending {
+    /// One word for logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::ClientGone => "client-gone",
+            Self::BackendGone => "upstream-gone",
+            Self::Refused => "refused",
+            Self::TimedOut => "timed-out",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+/// The facts of a finished exchange.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Status that the client got, if any.
+    pub status: Option<StatusCode>,
+    /// How it ended.
+    pub ending: Ending,
+    /// From the admitted head to the last byte.
+    pub duration: Duration,
+    /// From the admitted head to the response's head.
+    pub first_byte: Option<Duration>,
+    /// Request body bytes taken from the client.
+    pub bytes_in: u64,
+    /// Response body bytes handed to the client.
+    pub bytes_out: u64,
+    /// Address of the backend that answered.
+    pub upstream: Option<SocketAddr>,
+    /// What the operator should read of a failure.
+    pub detail: Option<Box<str>>,
+}
+
+/// The plugins of one worker. Not shared between threads.
+///
+/// The exchange is handed over and given back, because hooks reach it from
+/// inside the sandbox.
+pub trait Plugins {
+    /// Runs the request-head hooks in order, until one answers or fails.
+    fn request_head(&self, exchange: Box<Exchange>) -> impl Future<Output = (Box<Exchange>, Step)>;
+
+    /// Runs the response-head hooks in reverse order, for the plugins that saw
+    /// the request; `exchange.response` holds the head.
+    fn response_head(&self, exchange: Box<Exchange>) -> impl Future<Output = (Box<Exchange>, Step)>;
+
+    /// Tells the completion hooks of plugins that saw the request.
+    fn complete(&self, exchange: Box<Exchange>, summary: &Summary);
+
+    /// False if no plugin could have anything to do in any phase.
+    fn any(&self) -> bool;
+
+    /// True if some plugin has a completion hook.
+    fn wants_completion(&self) -> bool;
+}
+
+/// A started, proven and paired backend.
+#[derive(Clone)]
+pub struct Paired {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// Its token: new for every start. `None` only where pairing is meaningless.
+    pub token: PairingToken,
+    /// Number of the start, counted from 1: tells a new backend from an old one.
+    pub start: u64,
+}
+
+/// The backend as the rest of the house sees it. `process` writes it, `forward` reads it.
+#[derive(Clone)]
+pub enum BackendState {
+    /// Not running: the next request wakes it.
+    Idle,
+    /// Being started.
+    Starting,
+    /// Ready to serve.
+    Ready(Paired),
+    /// Stopping; no new requests.
+    Draining,
+    /// The last start failed. A request gets the report; after `retry_after` of
+    /// the report (none: at once) the next request wakes it again.
+    Down(Arc<StartReport>),
+}
+
+/// What `forward` tells `process`, on a bounded channel; a full channel loses
+/// nothing, since each of them only hastens what would be found out anyway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendSignal {
+    /// A request waits for a backend.
+    Wake,
+    /// The backend of this start refused or reset a connection: look whether it lives.
+    Suspect {
+        /// Number of the start that is meant.
+        start: u64,
+    },
+}

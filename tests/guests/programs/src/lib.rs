@@ -1,0 +1,1 @@
+//! gatelodge-guest-programs
