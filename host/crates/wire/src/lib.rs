@@ -19,7 +19,7 @@ pub mod target;
 pub mod token;
 
 pub use exchange::{ConnFacts, Exchange, RequestHead, ResponseHead, Scheme};
-pub use fault::{Fault, Kind, Side, StartFailure, StartReport};
+pub use fault::{Fault, Kind, NotFound, PluginFault, Side, StartFailure, StartReport};
 pub use framing::Framing;
 pub use target::CanonicalPath;
 pub use token::PairingToken;

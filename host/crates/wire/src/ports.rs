@@ -49,6 +49,11 @@ pub trait Forward<B> {
         body: B,
         body_bytes_max: u64,
     ) -> impl Future<Output = Result<(ResponseHead, Self::Body), Fault>>;
+
+    /// Where requests go at the moment, for the record; `None` while nobody listens.
+    fn upstream(&self) -> Option<SocketAddr> {
+        None
+    }
 }
 
 /// What a hook made of its exchange.

@@ -1,0 +1,237 @@
+//! Bodies on their way through: the request's is counted, the reply's tells its end.
+
+use crate::generation::Generation;
+use crate::rescue;
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Body, Frame, SizeHint};
+use observe::metrics::Counter;
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
+use wire::ports::{Ending, Plugins, Summary};
+use wire::{Exchange, Fault, Kind, Side};
+
+/// A request body whose bytes are counted where somebody asks for the count.
+pub struct Counted<B> {
+    inner: B,
+    seen: Option<Rc<Cell<u64>>>,
+}
+
+impl<B> Counted<B> {
+    pub(crate) fn new(inner: B, seen: Option<Rc<Cell<u64>>>) -> Self {
+        Self { inner, seen }
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Body for Counted<B> {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(ctx);
+        if let (Some(seen), Poll::Ready(Some(Ok(frame)))) = (&self.seen, &polled)
+            && let Some(data) = frame.data_ref()
+        {
+            seen.set(seen.get().saturating_add(data.len() as u64));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// Where the bytes of a reply come from.
+pub(crate) enum Payload<B> {
+    /// All at once; `None` once handed over.
+    Full(Option<Bytes>),
+    /// From the backend.
+    Stream(B),
+}
+
+impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Payload<B> {
+    fn poll(&mut self, ctx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        match self {
+            Self::Full(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b)))),
+            Self::Stream(body) => Pin::new(body).poll_frame(ctx),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Self::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Stream(body) => body.size_hint(),
+        }
+    }
+}
+
+/// What is told of an exchange when its last byte has gone, or never will.
+pub(crate) struct Record<F, P, S> {
+    pub(crate) generation: Rc<Generation<F, P, S>>,
+    pub(crate) exchange: Box<Exchange>,
+    pub(crate) status: StatusCode,
+    /// How it ends if nothing goes wrong any more.
+    pub(crate) ending: Ending,
+    /// What only a completion hook asks for.
+    pub(crate) times: Option<Times>,
+    pub(crate) detail: Option<Box<str>>,
+}
+
+/// Facts that are gathered only where a plugin has a completion hook.
+pub(crate) struct Times {
+    pub(crate) started: Instant,
+    pub(crate) first_byte: Duration,
+    pub(crate) bytes_in: Rc<Cell<u64>>,
+    pub(crate) bytes_out: u64,
+    pub(crate) upstream: Option<SocketAddr>,
+}
+
+impl<F, P: Plugins, S> Record<F, P, S> {
+    fn end(self, fault: Option<&Fault>, complete: bool) {
+        let counters = &self.generation.counters;
+        let ending = match fault {
+            None if complete => self.ending,
+            None => Ending::ClientGone,
+            Some(fault) => rescue::ending(fault),
+        };
+        if ending == Ending::ClientGone {
+            counters.count(Counter::ClientsGone);
+        }
+        if let Some(fault) = fault {
+            rescue::tell(&self.generation.log, counters, Some(&self.exchange), &self.exchange.conn, fault, None);
+        }
+        let Some(times) = self.times else { return };
+        let summary = Summary {
+            status: Some(self.status),
+            ending,
+            duration: times.started.elapsed(),
+            first_byte: Some(times.first_byte),
+            bytes_in: times.bytes_in.get(),
+            bytes_out: times.bytes_out,
+            upstream: times.upstream,
+            detail: fault.map(|fault| fault.to_string().into_boxed_str()).or(self.detail),
+        };
+        self.generation.plugins.complete(self.exchange, &summary);
+    }
+}
+
+/// A reply's body. When its last byte has been taken, when it fails, and when
+/// it is dropped before that (the client went away), the exchange is told, once.
+pub struct Told<B, F, P, S>
+where
+    B: Body<Data = Bytes, Error = Fault> + Unpin,
+    P: Plugins,
+{
+    payload: Payload<B>,
+    record: Option<Record<F, P, S>>,
+}
+
+impl<B, F, P, S> Told<B, F, P, S>
+where
+    B: Body<Data = Bytes, Error = Fault> + Unpin,
+    P: Plugins,
+{
+    pub(crate) fn new(payload: Payload<B>, record: Option<Record<F, P, S>>) -> Self {
+        Self { payload, record }
+    }
+}
+
+impl<B, F, P, S> Body for Told<B, F, P, S>
+where
+    B: Body<Data = Bytes, Error = Fault> + Unpin,
+    P: Plugins,
+{
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let this = self.get_mut();
+        let polled = this.payload.poll(ctx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                if let Some(times) = this.record.as_mut().and_then(|record| record.times.as_mut()) {
+                    times.bytes_out = times.bytes_out.saturating_add(length);
+                }
+            }
+            Poll::Ready(Some(Err(fault))) => {
+                if let Some(record) = this.record.take() {
+                    record.end(Some(fault), false);
+                }
+            }
+            Poll::Ready(None) => {
+                if let Some(record) = this.record.take() {
+                    record.end(None, true);
+                }
+            }
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.payload.is_done()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.payload.hint()
+    }
+}
+
+impl<B, F, P, S> Drop for Told<B, F, P, S>
+where
+    B: Body<Data = Bytes, Error = Fault> + Unpin,
+    P: Plugins,
+{
+    fn drop(&mut self) {
+        // A server stops asking once the announced length is reached, and never
+        // asks for the body of a reply to HEAD: whether the exchange is complete
+        // is what the source of the bytes says.
+        if let Some(record) = self.record.take() {
+            let unwanted =
+                matches!(self.payload, Payload::Full(_)) && record.exchange.request.method == http::Method::HEAD;
+            let complete = unwanted || self.payload.is_done();
+            record.end(None, complete);
+        }
+    }
+}
+
+// Nothing here is pinned in place: the sources are `Unpin` themselves.
+impl<B, F, P, S> Unpin for Told<B, F, P, S>
+where
+    B: Body<Data = Bytes, Error = Fault> + Unpin,
+    P: Plugins,
+{
+}
+
+/// The side of a fault in a word for logs.
+pub(crate) fn side(side: Side) -> &'static str {
+    match side {
+        Side::Client => "client",
+        Side::Backend => "backend",
+        Side::Plugin => "plugin",
+        Side::Host => "host",
+    }
+}
+
+/// True where there is nobody left to answer.
+pub(crate) fn is_gone(fault: &Fault) -> bool {
+    matches!(fault.kind, Kind::ClientGone)
+}

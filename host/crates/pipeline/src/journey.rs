@@ -1,0 +1,229 @@
+//! The way of one request, in the order in which it happens.
+
+use crate::body::{Counted, Payload, Record, Times, Told, is_gone};
+use crate::generation::{Generation, Pipeline, Route, Site};
+use crate::rescue;
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use http_body::Body;
+use observe::metrics::Counter;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::time::Instant;
+use wire::exchange::Source;
+
+use wire::ports::{Answer, Ending, Forward, Handle, Plugins, Reply, Step};
+use wire::{ConnFacts, Exchange, Fault, Framing, Kind, NotFound, RequestHead, ResponseHead};
+
+/// A response before it goes past the plugins on its way out.
+struct Outcome<B> {
+    payload: Payload<B>,
+    ending: Ending,
+    detail: Option<Box<str>>,
+    close: bool,
+}
+
+impl<B, F, P, S> Handle<B> for Pipeline<F, P, S>
+where
+    B: Body<Data = Bytes, Error = Fault> + Unpin,
+    F: Forward<Counted<B>>,
+    F::Body: Unpin,
+    P: Plugins,
+    S: Site,
+{
+    type Body = Told<F::Body, F, P, S>;
+
+    async fn handle(&self, conn: &Arc<ConnFacts>, head: RequestHead, body: B) -> Reply<Self::Body> {
+        let generation = self.current();
+        generation.counters.count(Counter::Requests);
+        let exchange = Box::new(Exchange::new(Arc::clone(conn), head, self.next_id()));
+        journey(generation, exchange, body).await
+    }
+
+    fn refuse(&self, conn: &Arc<ConnFacts>, fault: Fault) -> Reply<Self::Body> {
+        let generation = self.current();
+        let rescued = rescue::answer(&fault, conn, None, 0);
+        rescue::tell(&generation.log, &generation.counters, None, conn, &fault, Some(rescued.status));
+        Reply { head: rescued.head, body: Told::new(Payload::Full(Some(rescued.body)), None), close: true }
+    }
+}
+
+/// Steps 5 to 11 and 13 of a request.
+async fn journey<B, F, P, S>(
+    generation: Rc<Generation<F, P, S>>,
+    exchange: Box<Exchange>,
+    body: B,
+) -> Reply<Told<F::Body, F, P, S>>
+where
+    B: Body<Data = Bytes, Error = Fault> + Unpin,
+    F: Forward<Counted<B>>,
+    F::Body: Unpin,
+    P: Plugins,
+    S: Site,
+{
+    let watched = generation.plugins.wants_completion();
+    let started = watched.then(Instant::now);
+    let bytes_in: Option<Rc<Cell<u64>>> = watched.then(Rc::default);
+
+    let (exchange, outcome) = inward(&generation, exchange, body, bytes_in.clone()).await;
+    let (exchange, outcome) = outward(&generation, exchange, outcome).await;
+
+    let mut exchange = exchange;
+    let times = started.zip(bytes_in).map(|(started, bytes_in)| Times {
+        started,
+        first_byte: started.elapsed(),
+        bytes_in,
+        bytes_out: 0,
+        upstream: if exchange.source == Source::Backend { generation.forward.upstream() } else { None },
+    });
+    let status = exchange.response.as_ref().map_or(StatusCode::INTERNAL_SERVER_ERROR, |head| head.status);
+    let head = if watched {
+        // The completion view may name response fields: it keeps the original.
+        copy(exchange.response.as_ref())
+    } else {
+        exchange.response.take().unwrap_or_else(|| ResponseHead::new(status))
+    };
+    let Outcome { payload, ending, detail, close } = outcome;
+    let record = Record { generation, exchange, status, ending, times, detail };
+    Reply { head, body: Told::new(payload, Some(record)), close }
+}
+
+/// Steps 6 to 10: plugins in, handler mapping, backend. Leaves the response's
+/// head in the exchange.
+async fn inward<B, F, P, S>(
+    generation: &Generation<F, P, S>,
+    exchange: Box<Exchange>,
+    body: B,
+    bytes_in: Option<Rc<Cell<u64>>>,
+) -> (Box<Exchange>, Outcome<F::Body>)
+where
+    B: Body<Data = Bytes, Error = Fault> + Unpin,
+    F: Forward<Counted<B>>,
+    P: Plugins,
+    S: Site,
+{
+    let mut exchange = exchange;
+    if generation.plugins.any() {
+        let (back, step) = generation.plugins.request_head(exchange).await;
+        exchange = back;
+        match step {
+            Step::Continue => {}
+            Step::Answer(answer) => {
+                let outcome = answered(&mut exchange, *answer);
+                return (exchange, outcome);
+            }
+            Step::Fault(fault) => {
+                let outcome = rescued(generation, &mut exchange, &fault);
+                return (exchange, outcome);
+            }
+        }
+    }
+    let sent = match select(generation, &exchange.request) {
+        Err(kind) => Err(Fault::new(kind)),
+        Ok(route) => generation.forward.send(&exchange, Counted::new(body, bytes_in), route.body_bytes_max).await,
+    };
+    let outcome = match sent {
+        Ok((head, body)) => {
+            exchange.response = Some(head);
+            exchange.source = Source::Backend;
+            Outcome { payload: Payload::Stream(body), ending: Ending::Complete, detail: None, close: false }
+        }
+        Err(fault) => rescued(generation, &mut exchange, &fault),
+    };
+    (exchange, outcome)
+}
+
+/// Step 7: which handler, and does the announced body fit?
+fn select<F, P, S: Site>(generation: &Generation<F, P, S>, head: &RequestHead) -> Result<Route, Kind> {
+    let path = below(&generation.rules.path_base, head.path()).ok_or(Kind::NotFound(NotFound::OutsideBase))?;
+    let route = generation.site.decide(head, path)?;
+    match head.framing {
+        Framing::Length(length) if length > route.body_bytes_max => Err(Kind::BodyTooLarge(route.body_bytes_max)),
+        _ => Ok(route),
+    }
+}
+
+/// The part of `path` below `base`, which has no trailing slash; compared
+/// segment by segment and ignoring ASCII case, as `UsePathBase` does.
+fn below<'a>(base: &str, path: &'a str) -> Option<&'a str> {
+    let (front, rest) = path.split_at_checked(base.len())?;
+    if !front.eq_ignore_ascii_case(base) {
+        return None;
+    }
+    match rest.as_bytes().first() {
+        None => Some("/"),
+        Some(b'/') => Some(rest),
+        Some(_) => None,
+    }
+}
+
+/// Step 11: plugins that saw the request see the response, in reverse.
+async fn outward<F, P, S, B>(
+    generation: &Generation<F, P, S>,
+    exchange: Box<Exchange>,
+    outcome: Outcome<B>,
+) -> (Box<Exchange>, Outcome<B>)
+where
+    P: Plugins,
+{
+    if exchange.shared.ran == 0 {
+        return (exchange, outcome);
+    }
+    let (mut exchange, step) = generation.plugins.response_head(exchange).await;
+    match step {
+        Step::Continue => (exchange, outcome),
+        Step::Answer(answer) => {
+            let close = outcome.close;
+            let outcome = Outcome { close, ..answered(&mut exchange, *answer) };
+            (exchange, outcome)
+        }
+        Step::Fault(fault) => {
+            let outcome = rescued(generation, &mut exchange, &fault);
+            (exchange, outcome)
+        }
+    }
+}
+
+/// A plugin's answer becomes the response.
+fn answered<B>(exchange: &mut Exchange, answer: Answer) -> Outcome<B> {
+    let mut head = ResponseHead::new(answer.status);
+    head.headers = answer.headers;
+    exchange.response = Some(head);
+    exchange.source = Source::Plugin(answer.plugin);
+    let body = if has_no_body(answer.status) { Bytes::new() } else { answer.body };
+    let ending =
+        if answer.status.is_success() || answer.status.is_redirection() { Ending::Complete } else { Ending::Refused };
+    Outcome { payload: Payload::Full(Some(body)), ending, detail: answer.reason, close: false }
+}
+
+/// A fault becomes the response.
+fn rescued<F, P, S, B>(generation: &Generation<F, P, S>, exchange: &mut Exchange, fault: &Fault) -> Outcome<B> {
+    let accept: Option<HeaderValue> = exchange.request.headers.get(header::ACCEPT).cloned();
+    let rescued = rescue::answer(fault, &exchange.conn, accept.as_ref(), exchange.id);
+    let told = if is_gone(fault) { None } else { Some(rescued.status) };
+    rescue::tell(&generation.log, &generation.counters, Some(exchange), &exchange.conn, fault, told);
+    exchange.response = Some(rescued.head);
+    exchange.source = Source::Host;
+    Outcome {
+        payload: Payload::Full(Some(rescued.body)),
+        ending: rescue::ending(fault),
+        detail: Some(fault.to_string().into_boxed_str()),
+        close: rescued.close,
+    }
+}
+
+/// RFC 9110 §15.3.5, §15.4.5: these never have content.
+fn has_no_body(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+fn copy(head: Option<&ResponseHead>) -> ResponseHead {
+    match head {
+        Some(head) => ResponseHead { status: head.status, reason: head.reason.clone(), headers: head.headers.clone() },
+        None => ResponseHead::new(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
+
+#[cfg(test)]
+mod tests;
