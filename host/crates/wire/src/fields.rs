@@ -16,8 +16,7 @@ pub const EVENT: &str = "ms-aspnetcore-event";
 #[must_use]
 pub fn is_reserved(name: &str) -> bool {
     let name = name.as_bytes();
-    name.len() >= RESERVED_PREFIX.len()
-        && name.iter().zip(RESERVED_PREFIX.as_bytes()).all(|(a, b)| fold(*a) == *b)
+    name.len() >= RESERVED_PREFIX.len() && name.iter().zip(RESERVED_PREFIX.as_bytes()).all(|(a, b)| fold(*a) == *b)
 }
 
 /// Lower case, and `_` as `-`.
@@ -28,19 +27,68 @@ fn fold(byte: u8) -> u8 {
     }
 }
 
-/// True if `name` means `other` once `_` is read as `-` but is not `other` itself:
+/// Longest name with a meaning of its own, in bytes; no look-alike is longer.
+const MEANING_BYTES_MAX: usize = 32;
+
+/// True if `name` would mean a field with a meaning of its own once `_` is read
+/// as `-`, as CGI-like environments do, but is not that name itself:
 /// `X_Forwarded_For`, `Content_Length`.
 #[must_use]
 pub fn is_look_alike(name: &str) -> bool {
     if !name.contains('_') {
         return false;
     }
-    let folded: Vec<u8> = name.bytes().take(64).map(fold).collect();
-    let Ok(folded) = std::str::from_utf8(&folded) else { return false };
-    is_reserved(folded)
-        || is_hop_by_hop_name(folded)
+    if is_reserved(name) {
+        return true;
+    }
+    let mut folded = [0_u8; MEANING_BYTES_MAX];
+    let Some(folded) = folded.get_mut(..name.len()) else { return false };
+    for (to, from) in folded.iter_mut().zip(name.bytes()) {
+        *to = fold(from);
+    }
+    let Ok(folded) = std::str::from_utf8(folded) else { return false };
+    is_hop_by_hop_name(folded)
         || is_forwarded_name(folded)
-        || matches!(folded, "content-length" | "host" | "x-iis-windowsauthtoken")
+        || is_never_name(folded)
+        || matches!(folded, "content-length" | "host" | "expect")
+}
+
+/// What admission does with a field of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Goes on.
+    EndToEnd,
+    /// Becomes the authority.
+    Host,
+    /// Becomes the framing.
+    Framing,
+    /// Becomes `expects_continue`.
+    Expect,
+    /// Names further fields that go no further.
+    Connection,
+    /// Goes no further.
+    HopByHop,
+    /// Goes on from trusted peers.
+    Forwarded,
+    /// As above, and its list has a limit.
+    ForwardedFor,
+    /// Never taken from a client.
+    Never,
+}
+
+/// The class of a name, which is in lower case as in any [`HeaderName`].
+pub(crate) fn classify(name: &str) -> Class {
+    match name {
+        "host" => Class::Host,
+        "content-length" | "transfer-encoding" => Class::Framing,
+        "expect" => Class::Expect,
+        "connection" => Class::Connection,
+        "x-forwarded-for" => Class::ForwardedFor,
+        _ if is_hop_by_hop_name(name) => Class::HopByHop,
+        _ if is_forwarded_name(name) => Class::Forwarded,
+        _ if is_never_name(name) || is_reserved(name) || is_look_alike(name) => Class::Never,
+        _ => Class::EndToEnd,
+    }
 }
 
 /// Hop-by-hop fields of RFC 9110 §7.6.1, with the historic `Keep-Alive` and
@@ -92,7 +140,11 @@ fn is_forwarded_name(name: &str) -> bool {
 /// rewrite fields that some frameworks obey in place of the target.
 #[must_use]
 pub fn is_never_from_client(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "proxy" | "x-original-url" | "x-rewrite-url" | "x-iis-windowsauthtoken")
+    is_never_name(name.as_str())
+}
+
+fn is_never_name(name: &str) -> bool {
+    matches!(name, "proxy" | "x-original-url" | "x-rewrite-url" | "x-iis-windowsauthtoken")
 }
 
 /// The names that `Connection` lists (RFC 9110 §7.6.1), lower case. At most 32
@@ -106,4 +158,67 @@ pub fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .map(str::trim)
         .filter(|name| !name.is_empty())
         .take(32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Class, classify, is_look_alike, is_reserved};
+
+    #[test]
+    fn names_have_their_class() {
+        for (name, class) in [
+            ("accept", Class::EndToEnd),
+            ("x_custom", Class::EndToEnd),
+            ("ms-aspnet", Class::EndToEnd),
+            ("cookie", Class::EndToEnd),
+            ("host", Class::Host),
+            ("content-length", Class::Framing),
+            ("transfer-encoding", Class::Framing),
+            ("expect", Class::Expect),
+            ("connection", Class::Connection),
+            ("te", Class::HopByHop),
+            ("trailer", Class::HopByHop),
+            ("keep-alive", Class::HopByHop),
+            ("proxy-connection", Class::HopByHop),
+            ("proxy-authorization", Class::HopByHop),
+            ("upgrade", Class::HopByHop),
+            ("x-forwarded-for", Class::ForwardedFor),
+            ("x-forwarded-host", Class::Forwarded),
+            ("forwarded", Class::Forwarded),
+            ("x-real-ip", Class::Forwarded),
+            ("x-original-proto", Class::Forwarded),
+            ("proxy", Class::Never),
+            ("x-original-url", Class::Never),
+            ("x-rewrite-url", Class::Never),
+            ("ms-aspnetcore", Class::Never),
+            ("ms-aspnetcore-token", Class::Never),
+            ("ms-aspnetcore-event", Class::Never),
+            ("ms_aspnetcore_token", Class::Never),
+            ("ms_aspnetcore-token", Class::Never),
+            ("x_forwarded_for", Class::Never),
+            ("x_forwarded-for", Class::Never),
+            ("content_length", Class::Never),
+            ("transfer_encoding", Class::Never),
+            ("x_original_url", Class::Never),
+            ("x-iis_windowsauthtoken", Class::Never),
+        ] {
+            assert_eq!(classify(name), class, "{name}");
+        }
+    }
+
+    #[test]
+    fn reserved_is_a_prefix_in_any_spelling() {
+        for (name, reserved) in [
+            ("MS-ASPNETCORE-TOKEN", true),
+            ("Ms_AspNetCore_X", true),
+            ("ms-aspnetcorex", true),
+            ("ms-aspnetcor", false),
+            ("x-ms-aspnetcore-token", false),
+        ] {
+            assert_eq!(is_reserved(name), reserved, "{name}");
+        }
+        let long = format!("ms_aspnetcore_{}", "x".repeat(500));
+        assert!(is_look_alike(&long));
+        assert!(!is_look_alike(&"x_".repeat(500)));
+    }
 }
