@@ -1,0 +1,97 @@
+//! Looking at processes through `/proc`.
+
+use crate::wait::until;
+use rustix::process::{Pid, Signal, kill_process};
+use std::time::Duration;
+
+/// A process that can't be mistaken for a later one with the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot.
+    started: u64,
+}
+
+struct Stat {
+    parent: u32,
+    started: u64,
+    state: char,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name is in parentheses and may hold anything; what follows is plain.
+    let (_, rest) = text.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    Some(Stat {
+        state: fields.first()?.chars().next()?,
+        parent: fields.get(1)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+    })
+}
+
+impl Process {
+    /// The process of this number, if it lives.
+    #[must_use]
+    pub fn of(pid: u32) -> Option<Self> {
+        let stat = stat(pid)?;
+        (stat.state != 'Z').then_some(Self { pid, started: stat.started })
+    }
+
+    /// True until it has ended (a zombie has ended).
+    #[must_use]
+    pub fn lives(&self) -> bool {
+        Self::of(self.pid).is_some_and(|now| now == *self)
+    }
+
+    /// Sends a signal; nothing happens if it is gone already.
+    pub fn signal(&self, signal: Signal) {
+        if self.lives() {
+            signal_pid(self.pid, signal);
+        }
+    }
+
+    /// Waits until it has ended.
+    pub fn wait_gone(&self, limit: Duration) {
+        until(limit, &format!("the end of process {}", self.pid), || (!self.lives()).then_some(()));
+    }
+}
+
+/// Sends a signal to a process by number.
+pub fn signal_pid(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process number fits");
+    // It may have ended in between: then there is nobody to signal.
+    let _ = kill_process(pid, signal);
+}
+
+/// All living descendants of a process, children first.
+#[must_use]
+pub fn descendants(pid: u32) -> Vec<Process> {
+    let all: Vec<(u32, Stat)> = std::fs::read_dir("/proc")
+        .expect("/proc is there on Linux")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
+        .filter_map(|pid| Some((pid, stat(pid)?)))
+        .collect();
+    let mut family = vec![pid];
+    let mut found = Vec::new();
+    let mut next = 0;
+    while let Some(parent) = family.get(next).copied() {
+        next += 1;
+        for (pid, stat) in all.iter().filter(|(pid, stat)| stat.parent == parent && *pid != parent) {
+            family.push(*pid);
+            if stat.state != 'Z' {
+                found.push(Process { pid: *pid, started: stat.started });
+            }
+        }
+    }
+    found
+}
+
+/// A line of `/proc/PID/status` that counts kibibytes, in bytes: `VmRSS`, `VmHWM`.
+#[must_use]
+pub fn memory_bytes(pid: u32, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
