@@ -1,0 +1,88 @@
+//! Counts of one worker's forwarding.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use wire::Kind;
+
+/// Classes of faults, in the order of [`Counters::faults`].
+const CLASSES: [&str; 11] = [
+    "start-failed",
+    "queue-full",
+    "connect-failed",
+    "backend-gone",
+    "bad-response",
+    "truncated",
+    "backend-timeout",
+    "body-too-large",
+    "client-gone",
+    "stopping",
+    "other",
+];
+
+/// Counts written by one worker and read by anyone.
+///
+/// Only the worker that owns them writes, so a plain store is enough and no
+/// cache line travels between workers.
+#[derive(Debug, Default)]
+pub struct Counters {
+    connects: AtomicU64,
+    reuses: AtomicU64,
+    retries: AtomicU64,
+    faults: [AtomicU64; CLASSES.len()],
+}
+
+impl Counters {
+    /// Connections opened to the backend.
+    pub fn connects(&self) -> u64 {
+        self.connects.load(Relaxed)
+    }
+
+    /// Requests sent on a connection that had served another before.
+    pub fn reuses(&self) -> u64 {
+        self.reuses.load(Relaxed)
+    }
+
+    /// Requests sent a second time, because a reused connection was closed already.
+    pub fn retries(&self) -> u64 {
+        self.retries.load(Relaxed)
+    }
+
+    /// Faults by class: a fixed word and its count.
+    pub fn faults(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        CLASSES.iter().copied().zip(self.faults.iter().map(|count| count.load(Relaxed)))
+    }
+
+    pub(crate) fn connected(&self) {
+        increment(&self.connects);
+    }
+
+    pub(crate) fn reused(&self) {
+        increment(&self.reuses);
+    }
+
+    pub(crate) fn retried(&self) {
+        increment(&self.retries);
+    }
+
+    pub(crate) fn failed(&self, kind: &Kind) {
+        let class = match kind {
+            Kind::StartFailed(_) => "start-failed",
+            Kind::QueueFull => "queue-full",
+            Kind::ConnectFailed => "connect-failed",
+            Kind::BackendGone => "backend-gone",
+            Kind::BadResponse(_) => "bad-response",
+            Kind::Truncated => "truncated",
+            Kind::BackendTimeout(..) => "backend-timeout",
+            Kind::BodyTooLarge(_) => "body-too-large",
+            Kind::ClientGone => "client-gone",
+            Kind::Stopping => "stopping",
+            _ => "other",
+        };
+        if let Some((_, count)) = CLASSES.iter().zip(&self.faults).find(|(name, _)| **name == class) {
+            increment(count);
+        }
+    }
+}
+
+fn increment(count: &AtomicU64) {
+    count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
+}
