@@ -3,7 +3,7 @@
 
 use gatelodge_sdk::{Config, Edits, Plugin, Registration, RequestHead, ResponseHead, Slot, Verdict, View};
 
-gatelodge_sdk::manifest! { name: "hello-header", version: "0.1.0", grants: ["log"] }
+gatelodge_sdk::manifest! { name: "hello-header", version: "0.1.0", grants: { "log": true } }
 gatelodge_sdk::export!(Hello; request_head, response_head);
 
 struct Hello {

@@ -76,17 +76,26 @@ macro_rules! __check {
 }
 
 /// Writes the custom section `gatelodge:manifest`, which the host reads without running
-/// anything: one JSON object with `name`, `version`, `contract` and `grants`.
+/// anything: one JSON object.
 ///
-/// All parts are literals (or `env!`) without quotes or backslashes.
+/// `grants` is written as JSON and says what the plugin asks for, in the words of
+/// `[plugin.grants]`: `{ "log": true, "state": ["sessions"] }`. The others are literals
+/// (or `env!`) without quotes, backslashes or line ends.
 #[macro_export]
 macro_rules! manifest {
-    (name: $name:expr, version: $version:expr, grants: [$($grant:literal),* $(,)?] $(,)?) => {
+    (name: $name:expr, version: $version:expr, description: $description:expr, grants: $grants:tt $(,)?) => {
         #[cfg(target_family = "wasm")]
         const _: () = {
             const TEXT: &str = ::std::concat!(
-                "{\"name\":\"", $name, "\",\"version\":\"", $version, "\",\"contract\":\"0.1.0\",\"grants\":[",
-                $crate::__list!($($grant),*), "]}"
+                "{\"name\":\"",
+                $name,
+                "\",\"version\":\"",
+                $version,
+                "\",\"description\":\"",
+                $description,
+                "\",\"grants\":",
+                ::std::stringify!($grants),
+                "}"
             );
             #[unsafe(link_section = "gatelodge:manifest")]
             static MANIFEST: [u8; TEXT.len()] = {
@@ -96,14 +105,7 @@ macro_rules! manifest {
             };
         };
     };
-}
-
-/// Literals as members of a JSON list.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __list {
-    () => { "" };
-    ($first:literal $(, $rest:literal)*) => {
-        ::std::concat!("\"", $first, "\"" $(, ",\"", $rest, "\"")*)
+    (name: $name:expr, version: $version:expr, grants: $grants:tt $(,)?) => {
+        $crate::manifest! { name: $name, version: $version, description: "", grants: $grants }
     };
 }

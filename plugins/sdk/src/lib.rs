@@ -9,7 +9,7 @@
 //! #![forbid(unsafe_code)]
 //! use gatelodge_sdk::{Config, Edits, Field, Plugin, Registration, RequestHead, Response, Slot, Verdict, View};
 //!
-//! gatelodge_sdk::manifest! { name: "tenant", version: "1.0.0", grants: ["log"] }
+//! gatelodge_sdk::manifest! { name: "tenant", version: "1.0.0", grants: { "log": true } }
 //! gatelodge_sdk::export!(Tenant; request_head);
 //!
 //! struct Tenant {

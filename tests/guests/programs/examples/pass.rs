@@ -3,7 +3,7 @@
 
 use gatelodge_sdk::{Config, Plugin, Registration, RequestHead, Verdict, View};
 
-gatelodge_sdk::manifest! { name: "pass", version: "0.1.0", grants: ["log"] }
+gatelodge_sdk::manifest! { name: "pass", version: "0.1.0", grants: { "log": true } }
 gatelodge_sdk::export!(Pass; request_head);
 
 struct Pass;

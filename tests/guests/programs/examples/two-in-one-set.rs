@@ -3,7 +3,7 @@
 
 use gatelodge_sdk::{Config, Edits, Field, Plugin, Registration, RequestHead, Slot, Verdict, View};
 
-gatelodge_sdk::manifest! { name: "two-in-one-set", version: "0.1.0", grants: ["log"] }
+gatelodge_sdk::manifest! { name: "two-in-one-set", version: "0.1.0", grants: { "log": true } }
 gatelodge_sdk::export!(Two; request_head);
 
 struct Two {
