@@ -18,5 +18,6 @@ pub mod web;
 pub use client::{Client, Response};
 pub use host::{Ended, Host, Launch};
 pub use probe::{Probe, Start};
+pub use rustix::process::Signal;
 pub use site::Site;
 pub use web::Web;

@@ -81,7 +81,6 @@ impl Probe {
     }
 
     /// Waits for so many starts.
-    #[must_use]
     pub fn wait_starts(&self, count: usize) -> Vec<Start> {
         until(SOON, &format!("{count} starts of the backend"), || {
             let starts = self.starts();
@@ -90,7 +89,6 @@ impl Probe {
     }
 
     /// The only start so far.
-    #[must_use]
     pub fn only_start(&self) -> Start {
         let mut starts = self.starts();
         assert_eq!(starts.len(), 1, "the backend was started more than once, or never");

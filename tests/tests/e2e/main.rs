@@ -1,7 +1,17 @@
 //! End-to-end tests: one binary, a module per area.
+//!
+//! Numbers such as L42 name behaviours of the ASP.NET Core Module that a table
+//! of the project's planning counts; the sentence beside each says what it is.
 #![forbid(unsafe_code)]
 #![cfg(target_os = "linux")]
 
+mod admission;
+mod bodies;
+mod crash;
+mod outbound;
+mod response;
+mod start;
+mod stop;
 mod wake;
 
 use gatelodge_e2e::{Site, Web};
