@@ -178,7 +178,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Call<B> {
                 Taken::End => return Poll::Ready(Ok(None)),
                 Taken::More => {}
             }
-            match self.connection.poll_read(cx, BODY_ROOM) {
+            match self.connection.poll_read(cx, self.room()) {
                 Poll::Pending => {
                     let fault = ready!(self.poll_idle(cx, progress, "next byte"));
                     return Poll::Ready(Err(fault));
@@ -212,6 +212,14 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Call<B> {
 
     pub(crate) fn common(&self) -> &Common {
         &self.common
+    }
+
+    /// Room that the next read of the body can use.
+    fn room(&self) -> usize {
+        match self.length {
+            BodyLength::Left(left) => usize::try_from(left).map_or(BODY_ROOM, |left| left.min(BODY_ROOM)),
+            _ => BODY_ROOM,
+        }
     }
 
     fn take(&mut self) -> Result<Taken, Fault> {

@@ -37,7 +37,7 @@ impl Connection {
         Ok(Self { stream, input: BytesMut::new(), head: BytesMut::new(), deadline: Deadline::default(), start })
     }
 
-    /// Reads once into `input`, with room for at least `room` bytes at first.
+    /// Reads once into `input`; makes `room` bytes of room where little is left.
     /// `Ok(0)`: the backend ended its side.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
         if self.input.capacity() - self.input.len() < READ_MIN.min(room) {

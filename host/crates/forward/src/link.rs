@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 use wire::ports::{BackendSignal, BackendState, Paired};
@@ -105,12 +104,12 @@ impl Link {
             let mut until = deadline;
             match look {
                 Look::Ready(paired) => return Ok(Rc::new(paired)),
-                Look::Asleep => self.tell_wake()?,
+                Look::Asleep => self.tell_wake(deadline).await?,
                 Look::Busy => stale = None,
                 Look::Down(report) if !first => return Err(Kind::StartFailed(report).into()),
                 Look::Down(report) => {
                     // An old report: this request asks for a new attempt.
-                    self.tell_wake()?;
+                    self.tell_wake(deadline).await?;
                     if report.retry_after.is_some() {
                         until = deadline.min(Instant::now() + BACK_OFF_GRACE);
                         stale = Some(report);
@@ -122,7 +121,7 @@ impl Link {
                 (Ok(Ok(())), _) => {}
                 (Ok(Err(_)), _) => return Err(Kind::Stopping.into()),
                 (Err(_), Some(report)) => return Err(Kind::StartFailed(report).into()),
-                (Err(_), None) => return Err(Kind::BackendTimeout("start", self.waiting_time_max).into()),
+                (Err(_), None) => return Err(self.too_late()),
             }
         }
     }
@@ -134,18 +133,26 @@ impl Link {
     }
 
     /// True once the state is no longer `Ready` with this start; false if it
-    /// stays so for the suspect limit.
+    /// stays so for the suspect limit, or if too many requests wait already.
     pub(crate) async fn has_left(&self, start: u64) -> bool {
+        let Some(_place) = Place::take(&self.waiting, self.waiting_max) else { return false };
         let mut state = self.seen.borrow().state.clone();
         let left = state.wait_for(|state| !matches!(state, BackendState::Ready(paired) if paired.start == start));
         matches!(timeout_at(Instant::now() + self.suspect_time_max, left).await, Ok(Ok(_)))
     }
 
-    fn tell_wake(&self) -> Result<(), Fault> {
-        match self.signals.try_send(BackendSignal::Wake) {
-            Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
-            Err(TrySendError::Closed(_)) => Err(Kind::Stopping.into()),
+    /// Signals that a request waits. Waits itself for room in the channel, so
+    /// that no wake is lost behind suspicions.
+    async fn tell_wake(&self, deadline: Instant) -> Result<(), Fault> {
+        match timeout_at(deadline, self.signals.send(BackendSignal::Wake)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Kind::Stopping.into()),
+            Err(_) => Err(self.too_late()),
         }
+    }
+
+    fn too_late(&self) -> Fault {
+        Kind::BackendTimeout("start", self.waiting_time_max).into()
     }
 }
 

@@ -217,3 +217,33 @@ async fn silence_is_cut_and_a_trickle_is_not() {
     let (body, ()) = tokio::join!(collect(body), trickle);
     assert_eq!(body.expect("nine beats, each in time"), b"123456789");
 }
+
+#[tokio::test]
+async fn a_response_cut_at_any_byte_is_a_fault_and_only_the_whole_is_not() {
+    for raw in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n2;x\r\ncd\r\n0\r\nT: t\r\n\r\n",
+    ] {
+        for cut in 0..=raw.len() {
+            let house = House::open().await;
+            let exchange = exchange("GET", "/", &[]);
+            let backend = async {
+                let mut stream = house.accept().await;
+                read_head(&mut stream).await;
+                write(&mut stream, &raw.as_bytes()[..cut]).await;
+            };
+            let request = async {
+                let (_, body) = house.send(&exchange, no_body()).await?;
+                collect(body).await
+            };
+            let (result, ()) = tokio::join!(request, backend);
+            match result {
+                Ok(body) => assert!(cut == raw.len() && body == b"abcd", "{cut} of {raw:?}: {body:?}"),
+                Err(fault) => assert!(
+                    cut < raw.len() && matches!(fault.kind, Kind::BackendGone | Kind::Truncated),
+                    "{cut} of {raw:?}: {fault}"
+                ),
+            }
+        }
+    }
+}

@@ -236,3 +236,26 @@ async fn connections_of_an_earlier_start_are_not_used() {
     assert_eq!(super::support::read_to_close(&mut old).await.0, b"");
     assert_eq!(house.forwarder.counters().connects(), 2);
 }
+
+#[tokio::test]
+async fn a_wake_is_not_lost_behind_other_signals() {
+    let mut house = House::open().await;
+    let gone = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    house.state.send_replace(ready(&gone, 7));
+    drop(gone);
+    // More suspicions than the channel holds.
+    let exchange = exchange("GET", "/", &[]);
+    let storm = async {
+        let refused = async || assert!(house.send(&exchange, no_body()).await.is_err());
+        tokio::join!(refused(), refused(), refused(), refused(), refused(), refused(), refused(), refused(), refused());
+    };
+    within(storm).await;
+    house.state.send_replace(BackendState::Idle);
+    let fault = play(&mut house, async |house| {
+        while house.signals.recv().await != Some(BackendSignal::Wake) {}
+        house.state.send_replace(ready(&house.listener, 8));
+        serve(house).await;
+    })
+    .await;
+    assert!(fault.is_none(), "{fault:?}");
+}
