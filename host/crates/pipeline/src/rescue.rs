@@ -22,6 +22,7 @@ pub(crate) fn status(kind: &Kind) -> Status {
         Kind::BadRequest(_) | Kind::ClientGone => Status(400, 0),
         Kind::NotFound(why) => Status(404, why.sub_status()),
         Kind::MethodNotAllowed(_) => Status(405, 0),
+        Kind::AccessDenied(sub) => Status(403, *sub),
         Kind::RequestTimeout => Status(408, 0),
         Kind::BodyTooLarge(_) => Status(413, 1),
         Kind::TargetTooLong => Status(414, 0),
@@ -131,7 +132,10 @@ fn fields(kind: &Kind, headers: &mut HeaderMap) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     match kind {
         Kind::MethodNotAllowed(allow) => {
-            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+            // Verbs of web.config are tokens; what is not one has no place in a field.
+            if let Ok(value) = HeaderValue::from_str(allow) {
+                headers.insert(header::ALLOW, value);
+            }
         }
         Kind::StartFailed(report) => {
             if let Some(wait) = report.retry_after {

@@ -104,7 +104,7 @@ fn check_method(method: &Method) -> Result<(), Fault> {
         Method::TRACE | Method::CONNECT => true,
         ref other => other.as_str().eq_ignore_ascii_case("track") || other.as_str().eq_ignore_ascii_case("trace"),
     };
-    if refused { Err(Kind::MethodNotAllowed(ALLOW).into()) } else { Ok(()) }
+    if refused { Err(Kind::MethodNotAllowed(ALLOW.into()).into()) } else { Ok(()) }
 }
 
 /// What the one pass over the fields found.

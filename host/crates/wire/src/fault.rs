@@ -97,7 +97,10 @@ pub enum Kind {
     /// 404 with a reason.
     NotFound(NotFound),
     /// 405; the value is the `Allow` field.
-    MethodNotAllowed(&'static str),
+    MethodNotAllowed(std::borrow::Cow<'static, str>),
+    /// 403; the number is IIS's sub-status: `accessPolicy` lacks what the mapping
+    /// requires (1 script or execute, 2 read, 3 write).
+    AccessDenied(u16),
     /// 408: the head or the body did not come in time.
     RequestTimeout,
     /// 413; the limit in bytes that `maxAllowedContentLength` sets.
@@ -182,6 +185,7 @@ impl Kind {
             Self::BadRequest(_)
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
+            | Self::AccessDenied(_)
             | Self::RequestTimeout
             | Self::BodyTooLarge(_)
             | Self::TargetTooLong
@@ -208,6 +212,9 @@ impl std::fmt::Display for Fault {
             Kind::BadRequest(why) => write!(f, "bad request: {why}"),
             Kind::NotFound(why) => write!(f, "not found (404.{}): {why:?}", why.sub_status()),
             Kind::MethodNotAllowed(allow) => write!(f, "method not allowed; allowed: {allow}"),
+            Kind::AccessDenied(sub) => {
+                write!(f, "access denied (403.{sub}): accessPolicy of handlers lacks what the mapping requires")
+            }
             Kind::RequestTimeout => f.write_str("the request did not arrive in time"),
             Kind::BodyTooLarge(limit) => write!(f, "request body above {limit} bytes"),
             Kind::TargetTooLong => f.write_str("request target too long"),
