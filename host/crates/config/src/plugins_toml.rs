@@ -1,0 +1,111 @@
+//! `plugins.toml` -> what it says about the host and its plugins.
+//!
+//! Keys whose machinery does not exist are refused as "not yet": a setting
+//! that is read and does nothing would be a lie.
+
+mod host;
+mod limits;
+mod plugin;
+mod table;
+
+pub use host::{
+    EscapedSlash, Host, ListenHost, Listener, Log, LogFormat, LogLevel, Workers, parse_listener, parse_path_base,
+};
+pub use limits::{LIMITS, LimitDoc, Limits, Unit};
+pub use plugin::{FaultPolicy, Grants, Isolation, Match, Module, OnFault, Plugin};
+
+use crate::error::{Problem, Report};
+use crate::source::{Source, Spanned};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use table::{Keys, Reading};
+use toml_edit::Document;
+
+/// A `plugins.toml`, understood. Without a file: all defaults, no plugins.
+#[derive(Clone, Debug, Serialize)]
+pub struct PluginsToml {
+    /// The path as messages show it; `None` if there is no file.
+    pub path: Option<String>,
+    /// The tables `[host]` and below.
+    pub host: Host,
+    /// `[key_sets.NAME]`.
+    pub key_sets: BTreeMap<String, KeySet>,
+    /// `[[plugin]]`, in the order of the file: the order on the way in.
+    pub plugins: Vec<Plugin>,
+}
+
+/// Keys by which tokens are checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeySet {
+    /// A JSON Web Key Set, relative to the file.
+    pub file: Spanned<String>,
+}
+
+/// Most `[[plugin]]` entries: one bit each in what an exchange remembers.
+pub const PLUGINS_MAX: usize = 64;
+
+impl PluginsToml {
+    /// What holds without a file.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self { path: None, host: Host::default(), key_sets: BTreeMap::new(), plugins: Vec::new() }
+    }
+}
+
+/// Tables of later issues: name, and what to do until then.
+const LATER: [(&str, &str); 4] = [
+    ("stores", "a plugin keeps what it needs in its own memory"),
+    ("limiters", "a plugin counts in its own memory"),
+    ("upstreams", "plugins reach no network"),
+    ("secrets", "hand what a plugin needs over in its config"),
+];
+
+/// Reads a `plugins.toml`: the document, which holds defaults where something
+/// was refused, and all problems.
+#[must_use]
+pub fn read(source: &Source) -> (PluginsToml, Vec<Problem>) {
+    let mut reading = Reading { report: Report::new(source) };
+    let mut out = PluginsToml::absent();
+    out.path = Some(source.path().to_owned());
+    match Document::parse(source.text()) {
+        Err(error) => {
+            let at = error.span().map_or(0, |span| span.start);
+            let message = error.message().lines().collect::<Vec<_>>().join("; ");
+            reading.report.error(at, format!("this is not TOML: {message}"), "");
+        }
+        Ok(document) => {
+            let root = Keys::root(document.as_table());
+            reading.known(&root, &["host", "plugin", "key_sets"], &LATER);
+            if let Some(host) = reading.table(&root, "host") {
+                out.host = Host::read(&mut reading, &host);
+            }
+            out.key_sets = key_sets(&mut reading, &root);
+            out.plugins = plugin::read(&mut reading, &root, &out.key_sets);
+        }
+    }
+    (out, reading.report.finish())
+}
+
+fn key_sets(reading: &mut Reading<'_>, root: &Keys<'_>) -> BTreeMap<String, KeySet> {
+    let mut sets = BTreeMap::new();
+    let Some(tables) = reading.table(root, "key_sets") else { return sets };
+    for name in tables.names() {
+        let Some(table) = reading.table(&tables, &name) else { continue };
+        reading.name(tables.key_at(&name), "key set", &name);
+        reading.known(&table, &["file"], &[("jwks", "fetch the key set beforehand and name it: file = \"keys.json\"")]);
+        match reading.string(&table, "file") {
+            Some(file) => {
+                table::path_within(reading, &file);
+                sets.insert(name, KeySet { file });
+            }
+            None if table.has("file") || table.has("jwks") => {}
+            None => {
+                reading.report.error(table.at, format!("[key_sets.{name}] names no keys"), "write file = \"keys.json\"")
+            }
+        }
+    }
+    sets
+}
+
+#[cfg(test)]
+mod tests;

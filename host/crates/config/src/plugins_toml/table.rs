@@ -1,0 +1,330 @@
+//! Typed access to TOML tables, with the place of everything that is wrong.
+
+use crate::error::{Report, did_you_mean};
+use crate::source::{Setting, Spanned};
+use std::ops::RangeInclusive;
+use toml_edit::{Item, TableLike, Value};
+
+/// Collects problems of the file that is read.
+pub(super) struct Reading<'s> {
+    pub(super) report: Report<'s>,
+}
+
+/// A table, how messages call it, and where it stands.
+pub(super) struct Keys<'t> {
+    table: &'t dyn TableLike,
+    pub(super) shown: String,
+    pub(super) at: usize,
+}
+
+impl<'t> Keys<'t> {
+    pub(super) fn root(table: &'t dyn TableLike) -> Self {
+        Self { table, shown: String::new(), at: 0 }
+    }
+
+    pub(super) fn new(table: &'t dyn TableLike, shown: impl Into<String>, at: usize) -> Self {
+        Self { table, shown: shown.into(), at }
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.table.iter().map(|(name, _)| name.to_owned()).collect()
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
+    pub(super) fn item(&self, name: &str) -> Option<&'t Item> {
+        self.table.get(name).filter(|item| !item.is_none())
+    }
+
+    pub(super) fn key_at(&self, name: &str) -> usize {
+        let key = self.table.get_key_value(name);
+        key.and_then(|(key, item)| key.span().or_else(|| item.span())).map_or(self.at, |span| span.start)
+    }
+
+    pub(super) fn value_at(&self, name: &str) -> usize {
+        let span = self.item(name).and_then(Item::span);
+        span.map_or_else(|| self.key_at(name), |span| span.start)
+    }
+
+    /// How a key is called: `[host.log] level`.
+    fn called(&self, name: &str) -> String {
+        if self.shown.is_empty() { format!("`{name}`") } else { format!("`{name}` in [{}]", self.shown) }
+    }
+}
+
+impl Reading<'_> {
+    /// Refuses keys that are not `known`; those of `later` with what to do until then.
+    pub(super) fn known(&mut self, keys: &Keys<'_>, known: &[&str], later: &[(&str, &str)]) {
+        for name in keys.names() {
+            if known.contains(&name.as_str()) {
+                continue;
+            }
+            let at = keys.key_at(&name);
+            let called = keys.called(&name);
+            if let Some((_, instead)) = later.iter().find(|(later, _)| *later == name) {
+                self.report.error(at, format!("not yet: {called}"), format!("remove it for now; {instead}"));
+            } else {
+                self.report.error(at, format!("{called} is not known"), did_you_mean(&name, known));
+            }
+        }
+    }
+
+    fn mistyped(&mut self, keys: &Keys<'_>, name: &str, expected: &str) {
+        let found = keys.item(name).map_or("nothing", Item::type_name);
+        let what = format!("{} is {}, not {expected}", keys.called(name), article(found));
+        self.report.error(keys.value_at(name), what, "");
+    }
+
+    pub(super) fn table<'t>(&mut self, keys: &Keys<'t>, name: &str) -> Option<Keys<'t>> {
+        let item = keys.item(name)?;
+        let shown = if keys.shown.is_empty() { name.to_owned() } else { format!("{}.{name}", keys.shown) };
+        match item.as_table_like() {
+            Some(table) => Some(Keys::new(table, shown, keys.key_at(name))),
+            None => {
+                self.mistyped(keys, name, "a table");
+                None
+            }
+        }
+    }
+
+    pub(super) fn string(&mut self, keys: &Keys<'_>, name: &str) -> Option<Spanned<String>> {
+        let item = keys.item(name)?;
+        match item.as_str() {
+            Some(text) if text.contains('\0') => {
+                self.report.error(keys.value_at(name), format!("{} holds a zero byte", keys.called(name)), "");
+                None
+            }
+            Some(text) => Some(Spanned::new(text.to_owned(), self.report.at(keys.value_at(name)))),
+            None => {
+                self.mistyped(keys, name, "a string");
+                None
+            }
+        }
+    }
+
+    pub(super) fn boolean(&mut self, keys: &Keys<'_>, name: &str) -> Setting<bool> {
+        let Some(item) = keys.item(name) else { return Setting::default_value(false) };
+        let value = item.as_bool();
+        if value.is_none() {
+            self.mistyped(keys, name, "true or false");
+        }
+        Setting::set(value.unwrap_or(false), self.report.at(keys.key_at(name)))
+    }
+
+    /// A list of strings; a single string is a list of one.
+    pub(super) fn strings(&mut self, keys: &Keys<'_>, name: &str) -> Option<Vec<Spanned<String>>> {
+        let item = keys.item(name)?;
+        if item.is_str() {
+            return self.string(keys, name).map(|text| vec![text]);
+        }
+        let Some(array) = item.as_array() else {
+            self.mistyped(keys, name, "a list of strings");
+            return None;
+        };
+        let mut list = Vec::new();
+        for value in array {
+            let at = value.span().map_or_else(|| keys.value_at(name), |span| span.start);
+            match value.as_str() {
+                Some(text) => list.push(Spanned::new(text.to_owned(), self.report.at(at))),
+                None => {
+                    let what = format!("{} holds {}, not a string", keys.called(name), article(value.type_name()));
+                    self.report.error(at, what, "");
+                }
+            }
+        }
+        Some(list)
+    }
+
+    /// One of a few words.
+    pub(super) fn word<T: Copy>(&mut self, keys: &Keys<'_>, name: &str, words: &[(&str, T)], default: T) -> Setting<T> {
+        let Some(text) = self.string(keys, name) else { return Setting::default_value(default) };
+        match words.iter().find(|(word, _)| *word == text.value) {
+            Some((_, value)) => Setting::set(*value, text.at),
+            None => {
+                let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                let what = format!("\"{}\" is not known for {}", text.value, keys.called(name));
+                self.report.error_at(text.at, what, did_you_mean(&text.value, &known));
+                Setting::default_value(default)
+            }
+        }
+    }
+
+    /// A whole number within a range.
+    pub(super) fn number(
+        &mut self,
+        keys: &Keys<'_>,
+        name: &str,
+        range: &RangeInclusive<u64>,
+        default: u64,
+    ) -> Setting<u64> {
+        let Some(item) = keys.item(name) else { return Setting::default_value(default) };
+        let Some(number) = item.as_integer() else {
+            self.mistyped(keys, name, "a whole number");
+            return Setting::default_value(default);
+        };
+        self.ranged(keys, name, u64::try_from(number).ok(), range, default)
+    }
+
+    /// Bytes: a whole number, or text such as `"16MiB"`.
+    pub(super) fn bytes(
+        &mut self,
+        keys: &Keys<'_>,
+        name: &str,
+        range: &RangeInclusive<u64>,
+        default: u64,
+    ) -> Setting<u64> {
+        let Some(item) = keys.item(name) else { return Setting::default_value(default) };
+        if let Some(text) = item.as_str() {
+            let Some(bytes) = byte_size(text) else {
+                let what = format!("{} = \"{text}\" is not a size", keys.called(name));
+                self.report.error(
+                    keys.value_at(name),
+                    what,
+                    "write bytes as a number, or text such as \"64KiB\", \"16MiB\", \"10MB\"",
+                );
+                return Setting::default_value(default);
+            };
+            return self.ranged(keys, name, Some(bytes), range, default);
+        }
+        self.number(keys, name, range, default)
+    }
+
+    fn ranged(
+        &mut self,
+        keys: &Keys<'_>,
+        name: &str,
+        value: Option<u64>,
+        range: &RangeInclusive<u64>,
+        default: u64,
+    ) -> Setting<u64> {
+        if let Some(value) = value.filter(|value| range.contains(value)) {
+            return Setting::set(value, self.report.at(keys.key_at(name)));
+        }
+        let what = format!("{} is out of range", keys.called(name));
+        let help = format!("write a number from {} to {}; the default is {default}", range.start(), range.end());
+        self.report.error(keys.value_at(name), what, help);
+        Setting::default_value(default)
+    }
+
+    /// A name that other entries refer to.
+    pub(super) fn name(&mut self, at: usize, what: &str, name: &str) {
+        let fits = !name.is_empty()
+            && name.len() <= 64
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+        if !fits {
+            let help = "a name has 1 to 64 letters, digits, `-`, `_` and `.`";
+            self.report.error(at, format!("`{name}` can't be the name of a {what}"), help);
+        }
+    }
+}
+
+fn article(type_name: &str) -> String {
+    match type_name {
+        "integer" | "array" | "inline table" | "array of tables" => {
+            format!("an {type_name}").replace("an inline", "an inline")
+        }
+        "nothing" => "nothing".to_owned(),
+        other => format!("a {other}"),
+    }
+}
+
+/// `65536`, `64KiB`, `64 KiB`, `10MB`, `1GiB`: whole numbers only.
+fn byte_size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|character: char| !character.is_ascii_digit() && character != '_').unwrap_or(text.len());
+    let number: u64 = text.get(..digits)?.replace('_', "").parse().ok()?;
+    let factor = match text.get(digits..)?.trim_start() {
+        "" | "B" => 1,
+        "KB" | "kB" => 1000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(factor)
+}
+
+/// Refuses a path that is not plainly below the file's folder.
+pub(super) fn path_within(reading: &mut Reading<'_>, path: &Spanned<String>) {
+    const HELP: &str = "name a file below the folder of plugins.toml, relative to it: \"plugins/auth.wasm\"";
+    let parts: Vec<&str> = path.value.split(['/', '\\']).collect();
+    let problem = if path.value.is_empty() {
+        "an empty path".to_owned()
+    } else if path.value.starts_with(['/', '\\']) || parts.first().is_some_and(|first| first.contains(':')) {
+        format!("`{}` is not relative to this file", path.value)
+    } else if parts.contains(&"..") {
+        format!("`{}` leaves the site's folder", path.value)
+    } else {
+        return;
+    };
+    reading.report.error_at(path.at, problem, HELP);
+}
+
+/// TOML as JSON; dates become text. `Err` is a value that JSON does not have.
+pub(super) fn json(item: &Item) -> Result<serde_json::Value, (usize, &'static str)> {
+    match item {
+        Item::None => Ok(serde_json::Value::Null),
+        Item::Value(value) => json_value(value),
+        Item::Table(table) => json_table(table),
+        Item::ArrayOfTables(tables) => {
+            let tables: Result<Vec<_>, _> = tables.iter().map(|table| json_table(table)).collect();
+            tables.map(serde_json::Value::Array)
+        }
+    }
+}
+
+fn json_table(table: &dyn TableLike) -> Result<serde_json::Value, (usize, &'static str)> {
+    let mut object = serde_json::Map::new();
+    for (name, item) in table.iter() {
+        object.insert(name.to_owned(), json(item)?);
+    }
+    Ok(serde_json::Value::Object(object))
+}
+
+fn json_value(value: &Value) -> Result<serde_json::Value, (usize, &'static str)> {
+    Ok(match value {
+        Value::String(text) => text.value().clone().into(),
+        Value::Integer(number) => (*number.value()).into(),
+        Value::Boolean(flag) => (*flag.value()).into(),
+        Value::Datetime(when) => when.value().to_string().into(),
+        Value::Float(number) => match serde_json::Number::from_f64(*number.value()) {
+            Some(number) => number.into(),
+            None => return Err((number.span().map_or(0, |span| span.start), "JSON has no infinity and no NaN")),
+        },
+        Value::Array(array) => serde_json::Value::Array(array.iter().map(json_value).collect::<Result<_, _>>()?),
+        Value::InlineTable(table) => json_table(table)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::byte_size;
+
+    #[test]
+    fn byte_sizes() {
+        let table = [
+            ("65536", Some(65_536)),
+            ("64KiB", Some(65_536)),
+            ("64 KiB", Some(65_536)),
+            ("16MiB", Some(16 << 20)),
+            ("10MB", Some(10_000_000)),
+            ("64KB", Some(64_000)),
+            ("1GiB", Some(1 << 30)),
+            ("1_000", Some(1000)),
+            ("7B", Some(7)),
+            ("1.5MiB", None),
+            ("MiB", None),
+            ("-1", None),
+            ("", None),
+            ("10M", None),
+            ("99999999999GiB", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(byte_size(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+use crate::{Facts, File, read};
+
+const SITE: &str = r#"<configuration><system.webServer>
+<handlers><add name="a" path="*" verb="*" modules="AspNetCoreModuleV2" /></handlers>
+<aspNetCore processPath="dotnet" arguments=".\App.dll" />
+<rewrite><rules><rule name="r"><match url=".*" /><action type="None" /></rule></rules></rewrite>
+</system.webServer></configuration>"#;
+
+fn site(plugins_toml: Option<&str>) -> String {
+    let plugins = plugins_toml.map(|text| File::new("plugins.toml", text));
+    match read(Some(File::new("web.config", SITE)), plugins, &Facts::default()) {
+        Ok(document) => format!("applied\n{}", document.warnings),
+        Err(problems) => format!("refused\n{problems}"),
+    }
+}
+
+#[test]
+fn an_unapplied_section_is_refused_until_it_is_accepted_by_name() {
+    let refused = site(None);
+    assert!(refused.contains("web.config:4:1: error: `system.webServer/rewrite` is not applied"), "{refused}");
+    assert!(refused.contains("\n    [host] accept_unapplied = [\"system.webServer/rewrite\"]"), "{refused}");
+    let accepted = site(Some("[host]\naccept_unapplied = [\"system.webServer/rewrite\"]\n"));
+    assert!(accepted.starts_with("applied\nweb.config:4:1: warning: `system.webServer/rewrite`"), "{accepted}");
+}
+
+#[test]
+fn an_acceptance_that_accepts_nothing_is_told() {
+    let names = "[host]\naccept_unapplied = [\"system.webServer/rewrite\", \"system.webServer/httpRedirect\"]\n";
+    let told = site(Some(names));
+    assert!(
+        told.contains("plugins.toml:2:49: warning: accept_unapplied names \"system.webServer/httpRedirect\""),
+        "{told}"
+    );
+    // A name that only begins like a section's accepts nothing of it.
+    let told = site(Some("[host]\naccept_unapplied = [\"system.webServer/rewr\"]\n"));
+    assert!(told.starts_with("refused"), "{told}");
+}
+
+#[test]
+fn without_a_web_config_the_smallest_one_is_shown_and_works() {
+    let problems = read(None, None, &Facts::default()).expect_err("there is no web.config");
+    let text = problems.to_string();
+    assert!(text.starts_with("web.config:1:1: error: there is no web.config"), "{text}");
+    assert!(text.contains("<aspNetCore processPath=\"dotnet\""), "{text}");
+    let smallest = File::new("web.config", crate::SMALLEST);
+    let document = read(Some(smallest), None, &Facts::default()).expect("the smallest web.config is complete");
+    assert!(document.warnings.as_slice().is_empty());
+}
+
+#[test]
+fn problems_of_both_files_come_at_once_and_in_order() {
+    let web = SITE.replace("dotnet", "");
+    let plugins = File::new("plugins.toml", "[hosts]\n");
+    let problems =
+        read(Some(File::new("web.config", web)), Some(plugins), &Facts::default()).expect_err("both are wrong");
+    let places: Vec<String> =
+        problems.errors().map(|problem| format!("{}:{}:{}", problem.file, problem.line, problem.column)).collect();
+    assert_eq!(places, ["plugins.toml:1:2", "web.config:3:26", "web.config:4:1"]);
+}
