@@ -8,7 +8,9 @@
 mod admission;
 mod bodies;
 mod crash;
+mod examples;
 mod outbound;
+mod refused;
 mod response;
 mod start;
 mod stop;

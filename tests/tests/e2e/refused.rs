@@ -1,0 +1,137 @@
+//! Wrong usage and wrong configuration: everything told at once, nothing started.
+
+use crate::{site, web};
+use gatelodge_e2e::host::binary;
+use gatelodge_e2e::{Launch, Site};
+use std::process::Command;
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    for args in [&["run", "--no-such-flag"][..], &["no-such-command"], &["run", "--workers", "0"], &[]] {
+        let output = Command::new(binary()).args(args).output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(!output.stderr.is_empty(), "{args:?} is refused without a word");
+    }
+}
+
+#[test]
+fn version_is_told_to_people_and_machines() {
+    let output = Command::new(binary()).arg("version").output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).contains(env!("CARGO_PKG_VERSION")));
+    let output = Command::new(binary()).args(["version", "--format", "json"]).output().expect("the binary runs");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON was asked for");
+    assert_eq!(json["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_site_without_files_is_told_the_smallest_web_config() {
+    let ended = Launch::new(&Site::empty()).refused();
+    assert_eq!(ended.code, Some(3), "{}", ended.log);
+    for part in ["web.config", "processPath", "<aspNetCore"] {
+        assert!(ended.log.contains(part), "{part} is not in: {}", ended.log);
+    }
+}
+
+#[test]
+fn all_problems_of_both_files_are_told_at_once_with_their_places() {
+    let site = Site::empty();
+    let config = concat!(
+        "<configuration>\n",
+        "  <system.webServer>\n",
+        "    <handlers>\n",
+        "      <add name=\"a\" path=\"*\" verb=\"*\" modules=\"AspNetCoreModuleV2\" />\n",
+        "    </handlers>\n",
+        "    <aspNetCore processPath=\"x\" startupTimelimit=\"5\" shutdownTimeLimit=\"601\" />\n",
+        "    <rewrite><rules /></rewrite>\n",
+        "  </system.webServer>\n",
+        "</configuration>\n",
+    );
+    site.file("web.config", config);
+    site.plugins("[host]\nlisen = []\n\n[[plugin]]\nname = \"p\"\nmodule = \"no/such.wasm\"\n");
+    let ended = Launch::new(&site).refused();
+    assert_eq!(ended.code, Some(3), "{}", ended.log);
+    for part in [
+        "web.config:6:",
+        "startupTimelimit",
+        "startupTimeLimit",
+        "600",
+        "web.config:7:",
+        "accept_unapplied",
+        "system.webServer/rewrite",
+        "plugins.toml:2:1",
+        "lisen",
+        "listen",
+        "plugins.toml:6:",
+        "no/such.wasm",
+    ] {
+        assert!(ended.log.contains(part), "{part} is not in:\n{}", ended.log);
+    }
+    assert!(!ended.log.contains("listening on"), "{}", ended.log);
+}
+
+#[test]
+fn broken_files_are_refused_with_a_place() {
+    for (name, text, part) in [
+        ("web.config", "<configuration><system.webServer></configuration>", "web.config:1:"),
+        ("web.config", "<!DOCTYPE a [<!ENTITY b \"c\">]><configuration/>", "web.config:1:"),
+        ("plugins.toml", "[host]\nlisten = \"not a list\"\n", "plugins.toml:2:"),
+        ("plugins.toml", "[host\n", "plugins.toml:1:"),
+        (
+            "plugins.toml",
+            "[[plugin]]\nname = \"a\"\nmodule = \"builtin:request-log\"\n[plugin.grants]\nlog = true\n\
+                          [[plugin]]\nname = \"a\"\nmodule = \"builtin:request-log\"\n",
+            "plugins.toml:7:",
+        ),
+        ("plugins.toml", "[[plugin]]\nname = \"a\"\nmodule = \"../outside.wasm\"\n", "plugins.toml:3:"),
+        ("plugins.toml", "[[plugin]]\nname = \"a\"\nmodule = \"builtin:nothing\"\n", "plugins.toml:3:"),
+    ] {
+        let site = site();
+        site.file(name, text);
+        let ended = Launch::new(&site).refused();
+        assert_eq!(ended.code, Some(3), "{text:?}: {}", ended.log);
+        assert!(ended.log.contains(part), "{part} is not in:\n{}", ended.log);
+    }
+}
+
+#[test]
+fn harmless_sections_are_a_warning_with_a_place() {
+    let site = Site::new(web().beside("<urlCompression doDynamicCompression=\"true\" />"));
+    let ended = Launch::new(&site).check();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert!(ended.log.contains("urlCompression") && ended.log.contains("web.config:"), "{}", ended.log);
+}
+
+#[test]
+fn a_section_that_guards_access_is_refused_until_it_is_accepted() {
+    let site = Site::new(web().beside("<rewrite><rules /></rewrite>"));
+    assert_eq!(Launch::new(&site).check().code, Some(3));
+    site.plugins("[host]\naccept_unapplied = [\"system.webServer/rewrite\"]\n");
+    let ended = Launch::new(&site).check();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+}
+
+#[test]
+fn check_shows_what_is_in_force() {
+    let site = site();
+    let ended = Launch::new(&site).check();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    for part in ["processPath", "startupTimeLimit", "120", "probe-backend"] {
+        assert!(ended.log.contains(part), "{part} is not in:\n{}", ended.log);
+    }
+    let ended = Launch::new(&site).args(&["--format", "json"]).check();
+    let json = ended.log.find('{').map(|at| &ended.log[at..]).unwrap_or_default();
+    let mut values = serde_json::Deserializer::from_str(json).into_iter::<serde_json::Value>();
+    assert!(values.next().is_some_and(|value| value.is_ok()), "{}", ended.log);
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", taken.local_addr().expect("it is bound"));
+    let site = site();
+    let ended = Launch::new(&site).listen(&url).refused();
+    assert!(matches!(ended.code, Some(1 | 3)), "{:?}", ended.code);
+    assert!(ended.log.contains(&url[7..]), "{}", ended.log);
+    assert!(site.probe().starts().is_empty());
+}
