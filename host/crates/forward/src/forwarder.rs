@@ -92,11 +92,11 @@ impl Forwarder {
                 None => match self.connect(&backend).await {
                     Ok(connection) => connection,
                     // It died unnoticed; this request wakes it as the next one would.
-                    Err(_) if !restarted && self.link.has_left(backend.start).await => {
+                    Err(refusal) if refusal.suspect && !restarted && self.link.has_left(backend.start).await => {
                         restarted = true;
                         continue;
                     }
-                    Err(fault) => return Err(fault),
+                    Err(refusal) => return Err(refusal.fault),
                 },
             };
             outbound::encode(&mut connection.head, exchange, &backend.token, &self.common.settings);
@@ -124,25 +124,26 @@ impl Forwarder {
     }
 
     /// # Errors
-    /// `ConnectFailed`, or `BackendTimeout` at the connect limit. Both have been
-    /// told to the process room.
-    async fn connect(&self, backend: &Paired) -> Result<Connection, Fault> {
+    /// `ConnectFailed`, or `BackendTimeout` at the connect limit. Where it may be
+    /// the backend's doing, the process room has been told.
+    async fn connect(&self, backend: &Paired) -> Result<Connection, Refusal> {
         let limit = Duration::from_millis(self.common.settings.connect_ms_max);
-        let error = match timeout(limit, Connection::open(backend.addr, backend.start)).await {
+        let refusal = match timeout(limit, Connection::open(backend.addr, backend.start)).await {
             Ok(Ok(connection)) => {
                 self.common.counters.connected();
                 return Ok(connection);
             }
-            Ok(Err(error)) => error,
-            Err(_) => {
-                self.link.suspect(backend.start);
-                return Err(Kind::BackendTimeout("connect", limit).into());
-            }
+            Ok(Err(error)) => Refusal {
+                // Others are this machine's shortage: of descriptors, of ports.
+                suspect: matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset),
+                fault: Fault::from(Kind::ConnectFailed).with_detail(error),
+            },
+            Err(_) => Refusal { suspect: true, fault: Kind::BackendTimeout("connect", limit).into() },
         };
-        if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset) {
+        if refusal.suspect {
             self.link.suspect(backend.start);
         }
-        Err(Fault::from(Kind::ConnectFailed).with_detail(error))
+        Err(refusal)
     }
 
     fn give_up(&self, failure: Failure, start: u64) -> Fault {
@@ -156,6 +157,13 @@ impl Forwarder {
     pub(crate) fn idle_connections(&self) -> usize {
         self.common.pool.borrow().len()
     }
+}
+
+/// A connection that did not come about.
+struct Refusal {
+    fault: Fault,
+    /// The backend may be dead.
+    suspect: bool,
 }
 
 impl<B> Forward<B> for Forwarder

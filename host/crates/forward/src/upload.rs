@@ -22,10 +22,9 @@ pub(crate) enum Progress {
 /// The request body, framed anew: whatever framing the client used, the backend
 /// gets one length or plain chunks without extensions and trailers.
 pub(crate) struct Upload<B> {
-    body: B,
+    /// Dropped as soon as all of it was taken, so that the client's side knows.
+    body: Option<B>,
     framing: Framing,
-    /// No more is wanted of `body`.
-    taken_whole: bool,
     bytes_taken: u64,
     bytes_max: u64,
     prefix: Prefix,
@@ -40,9 +39,8 @@ pub(crate) struct Upload<B> {
 impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Upload<B> {
     pub(crate) fn new(body: B, framing: Framing, bytes_max: u64) -> Self {
         Self {
-            body,
+            body: framing.has_body().then_some(body),
             framing,
-            taken_whole: !framing.has_body(),
             bytes_taken: 0,
             bytes_max,
             prefix: Prefix::default(),
@@ -62,7 +60,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Upload<B> {
 
     /// True once all of the request was written.
     pub(crate) fn is_sent(&self, connection: &Connection) -> bool {
-        self.taken_whole && !self.stopped && connection.head.is_empty() && !self.has_pending()
+        self.body.is_none() && !self.stopped && connection.head.is_empty() && !self.has_pending()
     }
 
     /// Sends as much as both sides allow.
@@ -102,8 +100,10 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Upload<B> {
 
     /// Fetches the next piece once the last one is written. True: the client has to bring it.
     fn poll_take(&mut self, cx: &mut Context<'_>) -> Result<bool, Fault> {
-        while !self.taken_whole && !self.has_pending() {
-            match Pin::new(&mut self.body).poll_frame(cx) {
+        while !self.has_pending()
+            && let Some(body) = &mut self.body
+        {
+            match Pin::new(body).poll_frame(cx) {
                 Poll::Pending => return Ok(true),
                 Poll::Ready(Some(Err(fault))) => return Err(fault),
                 Poll::Ready(None) => self.end()?,
@@ -131,23 +131,23 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Upload<B> {
             Framing::Chunked => {
                 self.prefix = Prefix::of_chunk(data.len());
                 self.suffix = b"\r\n";
-                if self.body.is_end_stream() {
-                    self.taken_whole = true;
+                if self.body.as_ref().is_none_or(Body::is_end_stream) {
+                    self.body = None;
                     self.suffix = b"\r\n0\r\n\r\n";
                 }
             }
             Framing::Length(length) if self.bytes_taken > length => {
                 return Err(Kind::BadRequest("the body is longer than its Content-Length").into());
             }
-            Framing::Length(length) => self.taken_whole = self.bytes_taken == length,
-            Framing::None => {}
+            Framing::Length(length) if self.bytes_taken == length => self.body = None,
+            Framing::Length(_) | Framing::None => {}
         }
         self.chunk = data;
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), Fault> {
-        self.taken_whole = true;
+        self.body = None;
         match self.framing {
             Framing::Chunked => self.suffix = b"0\r\n\r\n",
             Framing::Length(length) if self.bytes_taken < length => {

@@ -197,3 +197,38 @@ async fn a_length_above_32_bits_is_kept() {
     assert_eq!(head.headers["content-length"], "5368709120");
     assert_eq!(response.size_hint().exact(), Some(5_368_709_120));
 }
+
+/// A body that shows by its count whether anybody still holds it.
+struct Held {
+    script: super::support::Script,
+    _count: Arc<()>,
+}
+
+impl Body for Held {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        Pin::new(&mut self.script).poll_frame(cx)
+    }
+}
+
+#[tokio::test]
+async fn a_request_body_is_let_go_once_all_of_it_was_taken() {
+    for (framing, on_the_wire) in [(Framing::Length(2), "ab"), (Framing::Chunked, "2\r\nab\r\n0\r\n\r\n")] {
+        let house = House::open().await;
+        let held = Arc::new(());
+        let exchange = upload("POST", framing);
+        let backend = async {
+            let mut stream = house.accept().await;
+            read_head(&mut stream).await;
+            super::support::read_text(&mut stream, on_the_wire.len()).await;
+            write(&mut stream, b"HTTP/1.1 200 OK\r\n\r\n").await;
+            stream
+        };
+        let request = house.send(&exchange, Held { script: body(&["ab"]), _count: Arc::clone(&held) });
+        let (result, _stream) = tokio::join!(request, backend);
+        let _response = result.expect("a head, whose body goes on");
+        assert_eq!(Arc::strong_count(&held), 1, "{framing:?}");
+    }
+}
