@@ -1,0 +1,248 @@
+//! A scripted backend, and a small host, for this package's own tests.
+//!
+//! Its words are `key=value` arguments, obeyed by [`Script`]; with the hidden
+//! first argument it is a keeper like the real host. Nobody installs it.
+#![forbid(unsafe_code)]
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    probe::main()
+}
+
+#[cfg(target_os = "linux")]
+mod probe {
+    use gatelodge_process::{BackOff, Event, KEEPER_ARGUMENT, Section, Settings, Site, Supervisor, keeper_main};
+    use std::fmt::Write as _;
+    use std::io::Write as _;
+    use std::process::ExitCode;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::signal::unix::{SignalKind, signal};
+    use tokio::sync::{mpsc, watch};
+    use wire::ports::{BackendSignal, BackendState};
+
+    type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+
+    pub(super) fn main() -> ExitCode {
+        let mut arguments = std::env::args_os().skip(1).peekable();
+        if arguments.next_if(|a| a == KEEPER_ARGUMENT).is_some() {
+            return ExitCode::from(u8::try_from(keeper_main(arguments)).unwrap_or(1));
+        }
+        let words = arguments.map(|a| a.to_string_lossy().into_owned()).collect();
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            return ExitCode::from(101);
+        };
+        let script = Script { words };
+        let outcome =
+            runtime.block_on(async { if script.has("host") { host(&script).await } else { script.play().await } });
+        runtime.shutdown_background();
+        outcome.unwrap_or_else(|e| {
+            say(&format!("probe failed: {e}"));
+            ExitCode::from(101)
+        })
+    }
+
+    fn say(line: &str) {
+        let mut out = std::io::stdout().lock();
+        // A test that has gone away reads nothing.
+        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    }
+
+    /// What to do, word by word.
+    struct Script {
+        words: Vec<String>,
+    }
+
+    impl Script {
+        fn has(&self, word: &str) -> bool {
+            self.words.iter().any(|w| w == word)
+        }
+
+        fn value(&self, key: &str) -> Option<&str> {
+            self.words.iter().find_map(|w| w.strip_prefix(key)?.strip_prefix('='))
+        }
+
+        fn number(&self, key: &str) -> Option<u64> {
+            self.value(key)?.parse().ok()
+        }
+
+        /// `setsid`, `record=FILE`, `print=TEXT`, `eprint=TEXT`, `print-token`,
+        /// `spam-mb=N`, `child=WORDS` (comma for blank, plus for comma), `delay-ms=N`, `exit=N`,
+        /// `never`, `port=N`, `address=IP`, `stop=STATUS`, `ignore-term`.
+        async fn play(&self) -> Outcome {
+            // Set up before anything is told, so that no test can be too early.
+            let mut term = self.has("ignore-term").then(|| signal(SignalKind::terminate())).transpose()?;
+            if self.has("setsid") {
+                rustix::process::setsid()?;
+            }
+            self.record_start()?;
+            self.print()?;
+            if let Some(words) = self.value("child") {
+                std::process::Command::new("/proc/self/exe")
+                    .args(words.split(',').map(|w| w.replace('+', ",")))
+                    .spawn()?;
+            }
+            if let Some(delay) = self.number("delay-ms") {
+                tokio::time::sleep(Duration::from_millis(delay)).await;
+            }
+            if let Some(code) = self.number("exit") {
+                return Ok(ExitCode::from(u8::try_from(code)?));
+            }
+            if self.has("abort") {
+                std::process::abort();
+            }
+            let ignore = async {
+                while let Some(term) = &mut term {
+                    term.recv().await;
+                }
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                () = ignore => Ok(ExitCode::SUCCESS),
+                outcome = self.serve() => outcome,
+            }
+        }
+
+        fn record(&self, text: &str) -> std::io::Result<()> {
+            let Some(path) = self.value("record") else { return Ok(()) };
+            std::fs::OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
+        }
+
+        fn record_start(&self) -> Result<(), Box<dyn std::error::Error>> {
+            let mut text = format!("pid {}\ncwd {}\n", std::process::id(), std::env::current_dir()?.display());
+            for argument in std::env::args() {
+                writeln!(text, "arg {argument}")?;
+            }
+            for (name, value) in std::env::vars() {
+                writeln!(text, "env {name}={value}")?;
+            }
+            Ok(self.record(&text)?)
+        }
+
+        fn print(&self) -> std::io::Result<()> {
+            if let Some(text) = self.value("print") {
+                say(text);
+            }
+            if let Some(text) = self.value("eprint") {
+                writeln!(std::io::stderr(), "{text}")?;
+            }
+            if self.has("print-token") {
+                let token = std::env::var("ASPNETCORE_TOKEN").unwrap_or_default();
+                let mut out = std::io::stdout().lock();
+                // In two writes, so that it may cross the border of a read.
+                let (a, b) = token.split_at(token.len() / 2);
+                write!(out, "expected token {a}")?;
+                out.flush()?;
+                writeln!(out, "{b} here")?;
+            }
+            let line = [b'x'; 1024];
+            for _ in 0..self.number("spam-mb").unwrap_or(0) * 1024 {
+                std::io::stdout().write_all(&line)?;
+            }
+            Ok(())
+        }
+
+        async fn serve(&self) -> Outcome {
+            if self.has("never") {
+                std::future::pending::<()>().await;
+            }
+            let variable = ["ASPNETCORE_PORT", "HTTP_PLATFORM_PORT"].into_iter().find_map(|n| std::env::var(n).ok());
+            let port = self.value("port").map(str::to_owned).or(variable).ok_or("no port")?;
+            let address = self.value("address").unwrap_or("127.0.0.1");
+            let listener = TcpListener::bind(format!("{address}:{port}")).await?;
+            self.record(&format!("listening {port}\n"))?;
+            let (stop, mut stopping) = mpsc::channel::<()>(1);
+            let mut tasks = tokio::task::JoinSet::new();
+            loop {
+                tokio::select! {
+                    accepted = listener.accept() => {
+                        let (stream, _) = accepted?;
+                        let answer = self.value("stop").unwrap_or("202").to_owned();
+                        let record = self.value("record").map(str::to_owned);
+                        tasks.spawn(exchange(stream, answer, record, stop.clone()));
+                    }
+                    _ = stopping.recv() => break,
+                }
+            }
+            drop(listener);
+            // Whoever is being served gets an answer.
+            while tasks.join_next().await.is_some() {}
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+
+    async fn exchange(mut stream: TcpStream, stop_answer: String, record: Option<String>, stop: mpsc::Sender<()>) {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match stream.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => return,
+            }
+        }
+        let head = String::from_utf8_lossy(&head).into_owned();
+        if let Some(path) = record {
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            let text: String = head.lines().map(|line| format!("request {line}\n")).collect();
+            let _ = file.and_then(|mut file| file.write_all(text.as_bytes()));
+        }
+        let target = head.split(' ').nth(1).unwrap_or_default();
+        if target.ends_with("/iisintegration") {
+            if stop_answer == "silent" {
+                std::future::pending::<()>().await;
+            }
+            let _ = stream.write_all(format!("HTTP/1.1 {stop_answer} X\r\ncontent-length: 0\r\n\r\n").as_bytes()).await;
+            if stop_answer == "202" {
+                let _ = stop.send(()).await;
+            }
+            return;
+        }
+        match target {
+            "/crash" => std::process::abort(),
+            "/slow" => tokio::time::sleep(Duration::from_millis(300)).await,
+            _ => {}
+        }
+        let body = target.to_owned();
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        let _ = stream.write_all(answer.as_bytes()).await;
+    }
+
+    /// `host root=DIR arguments=LINE`: supervises a probe
+    /// until it is killed, and prints `ready PID LISTENING_PID PORT`.
+    async fn host(script: &Script) -> Outcome {
+        let settings = Settings {
+            section: Section::AspNetCore,
+            root: script.value("root").ok_or("no root")?.into(),
+            process_path: std::env::current_exe()?.to_string_lossy().into_owned(),
+            arguments: script.value("arguments").unwrap_or_default().to_owned(),
+            variables: Vec::new(),
+            start_limit: Duration::from_secs(20),
+            shutdown_limit: Duration::from_secs(5),
+            stdout_log: None,
+            console_redirection: true,
+            app_path: "/".into(),
+            iis_httpauth: "anonymous;".into(),
+            websockets_supported: true,
+            https_port: None,
+            site: Site { name: "site".into(), id: 1, pool: "pool".into() },
+            rapid_fails_per_minute: 10,
+            show_page: true,
+            back_off: BackOff::default(),
+            inherited: std::env::vars_os().collect(),
+            keeper: "/proc/self/exe".into(),
+        };
+        let (state, _states) = watch::channel(BackendState::Idle);
+        let (signals, receiver) = mpsc::channel(1);
+        signals.send(BackendSignal::Wake).await?;
+        let told = |event: Event| match event {
+            Event::Ready { pid, listening_pid, port, .. } => say(&format!("ready {pid} {listening_pid} {port}")),
+            Event::AttemptFailed { summary, .. } => say(&format!("failed {summary}")),
+            _ => {}
+        };
+        Supervisor::new(settings, state, receiver, told).run(std::future::pending()).await;
+        Ok(ExitCode::SUCCESS)
+    }
+}

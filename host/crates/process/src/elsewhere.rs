@@ -1,0 +1,105 @@
+//! Systems where no backend can be supervised: every start fails, saying so.
+
+use crate::report::{News, Sighting};
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use wire::PairingToken;
+
+/// There is no keeper here; the process should end with the returned code.
+#[must_use]
+pub fn keeper_main(_arguments: impl IntoIterator<Item = OsString>) -> i32 {
+    2
+}
+
+/// Whether the path is a file.
+pub(crate) fn is_executable(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// Nothing is known to be reserved.
+pub(crate) fn reserved_ports() -> String {
+    String::new()
+}
+
+/// Nothing is known to listen.
+pub(crate) fn is_listening(_port: u16) -> bool {
+    false
+}
+
+/// Nothing is known to listen.
+pub(crate) fn look(_keeper: u32, _port: u16) -> Sighting {
+    Sighting::Nobody
+}
+
+/// Nothing is known to listen.
+pub(crate) fn other_ports(_keeper: u32, _port: u16) -> Vec<SocketAddr> {
+    Vec::new()
+}
+
+/// What would be started.
+pub(crate) struct Launch {
+    /// Absolute path of the program.
+    pub(crate) program: PathBuf,
+    /// Its arguments.
+    pub(crate) arguments: Vec<OsString>,
+    /// Working directory.
+    pub(crate) directory: PathBuf,
+    /// The whole environment.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+}
+
+/// Never made.
+pub(crate) struct Kept(Infallible);
+
+impl Kept {
+    /// Refuses.
+    pub(crate) async fn launch(
+        _keeper: &Path,
+        launch: &Launch,
+        _capture: bool,
+        _pair: (PairingToken, u16),
+    ) -> Result<(Self, Option<tokio::io::Empty>), Error> {
+        let Launch { program, arguments, directory, environment } = launch;
+        let text = format!(
+            "backends can't be supervised on this system yet ({} in {} with {} arguments and {} variables)",
+            program.display(),
+            directory.display(),
+            arguments.len(),
+            environment.len()
+        );
+        Err(Error::new(ErrorKind::Unsupported, text))
+    }
+
+    pub(crate) fn keeper(&self) -> u32 {
+        match self.0 {}
+    }
+
+    pub(crate) async fn news(&mut self) -> News {
+        match self.0 {}
+    }
+
+    pub(crate) async fn terminate(&mut self) {
+        match self.0 {}
+    }
+
+    pub(crate) async fn kill(&mut self) {
+        match self.0 {}
+    }
+}
+
+/// Never made.
+pub(crate) struct Owner(Infallible);
+
+impl Owner {
+    /// There is nobody to watch.
+    pub(crate) fn watch(_pid: u32) -> Option<Self> {
+        None
+    }
+
+    pub(crate) async fn ended(&self) {
+        match self.0 {}
+    }
+}

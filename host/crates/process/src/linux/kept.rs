@@ -1,0 +1,164 @@
+//! The host's end of a keeper.
+
+use super::frames::{KILL, Launch, REPORT_BYTES, Report, TERM};
+use super::tree::{self, signal};
+use crate::event::Ended;
+use crate::report::News;
+use rustix::process::Signal;
+use std::io::Error;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
+use wire::PairingToken;
+
+/// What the application writes to its standard output and error.
+type OutputPipe = pipe::Receiver;
+
+/// A running keeper. Dropping it kills the whole tree below the keeper.
+pub(crate) struct Kept {
+    control: Option<UnixStream>,
+    child: Option<Child>,
+    keeper: u32,
+    partial: [u8; REPORT_BYTES],
+    filled: usize,
+    token: PairingToken,
+    port: u16,
+}
+
+impl Kept {
+    /// Starts a keeper and hands it the order. Whether the application runs is
+    /// told by [`Kept::news`].
+    ///
+    /// The keeper is in a process group of its own, so that Ctrl-C in the host's
+    /// terminal reaches the host alone.
+    ///
+    /// # Errors
+    /// No keeper could be started; the text is the system's.
+    ///
+    /// # Cancel safety
+    /// Dropping the future kills what has been started.
+    pub(crate) async fn launch(
+        keeper: &Path,
+        launch: &Launch,
+        capture: bool,
+        (token, port): (PairingToken, u16),
+    ) -> Result<(Self, Option<OutputPipe>), Error> {
+        let order = launch.encode()?;
+        let (ours, theirs) = StdStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let mut control = UnixStream::from_std(ours)?;
+        let (output, stdout, stderr) = if capture {
+            let (reader, writer) = std::io::pipe()?;
+            let second = writer.try_clone()?;
+            let reader = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
+            (Some(reader), Stdio::from(writer), Stdio::from(second))
+        } else {
+            (None, Stdio::null(), Stdio::null())
+        };
+        let child = Command::new(keeper)
+            .arg(crate::KEEPER_ARGUMENT)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(stdout)
+            .stderr(stderr)
+            .process_group(0)
+            .spawn()?;
+        let keeper = child.id();
+        let mut kept =
+            Self { control: None, child: Some(child), keeper, partial: [0; REPORT_BYTES], filled: 0, token, port };
+        control.write_all(&order).await?;
+        kept.control = Some(control);
+        Ok((kept, output))
+    }
+
+    /// The keeper's process number: what is below it is the application.
+    pub(crate) fn keeper(&self) -> u32 {
+        self.keeper
+    }
+
+    /// Waits for the next news. After [`News::Gone`] it never returns again.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub(crate) async fn news(&mut self) -> News {
+        let Some(control) = &mut self.control else { return std::future::pending().await };
+        loop {
+            let room = self.partial.get_mut(self.filled..).unwrap_or_default();
+            match control.read(room).await {
+                Ok(count) if count > 0 => self.filled += count,
+                _ => {
+                    self.control = None;
+                    // The keeper ended before its work: somebody killed it.
+                    self.sweep();
+                    return News::Gone;
+                }
+            }
+            if self.filled < REPORT_BYTES {
+                continue;
+            }
+            self.filled = 0;
+            match Report::decode(self.partial) {
+                Some(Report::Started(pid)) => return News::Started(pid),
+                Some(Report::NoProcess(errno)) => return News::NoProcess(Error::from_raw_os_error(errno)),
+                Some(Report::NoProgram(errno)) => return News::NoProgram(Error::from_raw_os_error(errno)),
+                Some(Report::Exited(code)) => return News::Ended(Ended::Code(code)),
+                Some(Report::Signalled(signal)) => return News::Ended(Ended::Signal(signal)),
+                Some(Report::Gone) => {
+                    self.control = None;
+                    return News::Gone;
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Asks the application's process group to end.
+    pub(crate) async fn terminate(&mut self) {
+        self.order(TERM).await;
+    }
+
+    /// Kills the whole tree.
+    pub(crate) async fn kill(&mut self) {
+        self.order(KILL).await;
+    }
+
+    async fn order(&mut self, order: u8) {
+        if let Some(control) = &mut self.control {
+            // A keeper that is gone is told by `news`.
+            let _ = control.write_all(&[order]).await;
+        }
+    }
+
+    /// Kills what a lost keeper left behind. The kernel has killed the started
+    /// process; its descendants are known by the port and token they inherited.
+    fn sweep(&self) {
+        let port = self.port.to_string();
+        for process in tree::all() {
+            let Ok(environment) = std::fs::read(format!("/proc/{}/environ", process.pid)) else { continue };
+            let holds = |wanted: &[u8]| {
+                environment.split(|b| *b == 0).any(|entry| {
+                    entry.iter().position(|b| *b == b'=').and_then(|at| entry.get(at + 1..)) == Some(wanted)
+                })
+            };
+            if holds(self.token.reveal()) && holds(port.as_bytes()) {
+                signal(process, Signal::KILL);
+            }
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // The keeper takes the end of the stream for the host's end.
+        self.control = None;
+        let Some(mut child) = self.child.take() else { return };
+        // Waiting leaves no zombie; the thread ends with the keeper, in milliseconds.
+        let _ = std::thread::Builder::new().name("keeper-wait".into()).spawn(move || child.wait());
+    }
+}

@@ -1,0 +1,197 @@
+//! Who listens where, from `/proc/net/tcp` and the descriptors of the tree.
+
+use super::tree::{Process, descendants};
+use crate::report::Sighting;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::collections::HashSet;
+use std::io::BufRead as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use tokio::io::unix::AsyncFd;
+
+/// A listening socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Listener {
+    addr: SocketAddr,
+    inode: u64,
+}
+
+/// Whether anybody listens on the port, on any address of either family.
+pub(crate) fn is_listening(port: u16) -> bool {
+    listeners().iter().any(|l| l.addr.port() == port)
+}
+
+/// Looks who listens on `port`: a descendant of `keeper`, or somebody else.
+///
+/// The tree is only walked if there is a listener at all.
+pub(crate) fn look(keeper: u32, port: u16) -> Sighting {
+    let mut candidates: Vec<Listener> =
+        listeners().into_iter().filter(|l| l.addr.port() == port && reaches_loopback(l.addr.ip())).collect();
+    if candidates.is_empty() {
+        return Sighting::Nobody;
+    }
+    candidates.sort_by_key(|l| rank(l.addr.ip()));
+    let owned = sockets(&descendants(keeper));
+    let owner = |l: &Listener| owned.iter().find(|(_, inode)| *inode == l.inode).map(|(pid, _)| *pid);
+    if candidates.iter().any(|l| owner(l).is_none()) {
+        return Sighting::Foreign;
+    }
+    match candidates.first().and_then(|l| Some((l, owner(l)?))) {
+        Some((l, pid)) => Sighting::Ours { addr: SocketAddr::new(through(l.addr.ip()), port), pid },
+        None => Sighting::Nobody,
+    }
+}
+
+/// Where descendants of `keeper` listen that [`look`] doesn't count: on other
+/// ports, or on addresses that loopback doesn't reach.
+pub(crate) fn other_ports(keeper: u32, port: u16) -> Vec<SocketAddr> {
+    let owned: HashSet<u64> = sockets(&descendants(keeper)).into_iter().map(|(_, inode)| inode).collect();
+    let mut others: Vec<_> = listeners().into_iter().filter(|l| owned.contains(&l.inode)).map(|l| l.addr).collect();
+    others.retain(|addr| addr.port() != port || !reaches_loopback(addr.ip()));
+    others.sort();
+    others.dedup();
+    others
+}
+
+/// Tells when a process has ended.
+pub(crate) struct Owner(AsyncFd<OwnedFd>);
+
+impl Owner {
+    /// `None` if it has ended already.
+    #[allow(deprecated, reason = "deprecated for descriptors that may close under it; an OwnedFd stays open")]
+    pub(crate) fn watch(pid: u32) -> Option<Self> {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+        let handle = pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?;
+        AsyncFd::with_interest(handle, tokio::io::Interest::READABLE).ok().map(Self)
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&self) {
+        // An error would mean that the runtime is being taken down.
+        let _ = self.0.readable().await;
+    }
+}
+
+/// The sockets that the processes hold, with a process for each.
+fn sockets(processes: &[Process]) -> Vec<(u32, u64)> {
+    let mut found = Vec::new();
+    for process in processes {
+        let Ok(entries) = std::fs::read_dir(format!("/proc/{}/fd", process.pid)) else { continue };
+        for entry in entries.flatten() {
+            let Ok(target) = std::fs::read_link(entry.path()) else { continue };
+            let inode = target.to_str().and_then(|t| t.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
+            found.extend(inode.map(|inode| (process.pid, inode)));
+        }
+    }
+    found
+}
+
+/// All listening TCP sockets of both families.
+fn listeners() -> Vec<Listener> {
+    let mut found = Vec::new();
+    for file in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let Ok(file) = std::fs::File::open(file) else { continue };
+        let mut lines = std::io::BufReader::with_capacity(16 * 1024, file).lines();
+        lines.next();
+        // The kernel lists listening sockets first: a busy machine's thousands
+        // of connections behind them are not read.
+        found.extend(lines.map_while(|line| parse(&line.ok()?)));
+    }
+    found
+}
+
+/// One line of the table; `None` if it is not a listening socket.
+fn parse(line: &str) -> Option<Listener> {
+    let mut fields = line.split_ascii_whitespace();
+    let (address, port) = fields.nth(1)?.split_once(':')?;
+    let state = fields.nth(1)?;
+    if state != "0A" {
+        return None;
+    }
+    let inode = fields.nth(5)?.parse().ok()?;
+    let addr = SocketAddr::new(parse_ip(address)?, u16::from_str_radix(port, 16).ok()?);
+    Some(Listener { addr, inode })
+}
+
+/// An address as hexadecimal words in the machine's own byte order.
+fn parse_ip(text: &str) -> Option<IpAddr> {
+    let word = |at: usize| {
+        let word = u32::from_str_radix(text.get(at * 8..at * 8 + 8)?, 16).ok()?;
+        Some(word.to_ne_bytes())
+    };
+    match text.len() {
+        8 => Some(Ipv4Addr::from(word(0)?).into()),
+        32 => {
+            let mut bytes = [0; 16];
+            for (at, chunk) in bytes.chunks_exact_mut(4).enumerate() {
+                chunk.copy_from_slice(&word(at)?);
+            }
+            Some(Ipv6Addr::from(bytes).to_canonical())
+        }
+        _ => None,
+    }
+}
+
+fn reaches_loopback(ip: IpAddr) -> bool {
+    ip.is_loopback() || ip.is_unspecified()
+}
+
+/// Which of several listeners of ours is taken.
+fn rank(ip: IpAddr) -> u8 {
+    match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => 1,
+        IpAddr::V4(_) => 0,
+        IpAddr::V6(ip) if ip.is_unspecified() => 3,
+        IpAddr::V6(_) => 2,
+    }
+}
+
+/// The address to connect to.
+fn through(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        // A socket on `::` takes IPv4 as well, which is the only way to it where
+        // the system has IPv6 switched off on its interfaces.
+        IpAddr::V6(ip) if ip.is_unspecified() && !has_loopback_v6() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    }
+}
+
+fn has_loopback_v6() -> bool {
+    const LOOPBACK: &str = "00000000000000000000000000000001 ";
+    std::fs::read_to_string("/proc/net/if_inet6").is_ok_and(|all| all.lines().any(|l| l.starts_with(LOOPBACK)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Listener, look, other_ports, parse};
+    use crate::report::Sighting;
+    use std::net::TcpListener;
+
+    #[test]
+    fn table_lines_are_read() {
+        let v4 =
+            "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0 100";
+        assert_eq!(parse(v4), Some(Listener { addr: "127.0.0.1:8080".parse().unwrap(), inode: 4711 }));
+        let v6 =
+            "   1: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 12 1";
+        assert_eq!(parse(v6), Some(Listener { addr: "[::1]:80".parse().unwrap(), inode: 12 }));
+        let mapped = "   1: 0000000000000000FFFF00000100007F:0050 0:0 0A 0:0 0:0 0 0 0 13 1";
+        assert_eq!(parse(mapped), Some(Listener { addr: "127.0.0.1:80".parse().unwrap(), inode: 13 }));
+        let connected = "   2: 0100007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1000 0 5 1";
+        assert_eq!(parse(connected), None);
+        assert_eq!(parse("garbage"), None);
+    }
+
+    #[test]
+    fn a_listener_outside_the_tree_is_foreign() {
+        let mine = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = mine.local_addr().unwrap().port();
+        // This process is not below itself.
+        assert_eq!(look(std::process::id(), port), Sighting::Foreign);
+        assert!(other_ports(std::process::id(), 1).is_empty());
+        drop(mine);
+        assert_eq!(look(std::process::id(), port), Sighting::Nobody);
+    }
+}

@@ -1,0 +1,141 @@
+//! Which port the application is told to listen on.
+
+use crate::pairing::random_below;
+use crate::platform;
+
+/// Lowest random port.
+const RANDOM_MIN: u16 = 10_000;
+/// Highest port, random or configured.
+const MAX: u16 = 48_000;
+/// Lowest configured port.
+const CONFIGURED_MIN: u16 = 1_025;
+/// Draws before the start fails, as ANCM has it.
+const DRAWS_MAX: u32 = 10;
+
+/// The port of an attempt: the configured one, or a random free one.
+///
+/// # Errors
+/// A sentence for the report. A configured port that is no port is not worth a
+/// second attempt; no free port may be.
+pub(crate) fn choose(configured: Option<&str>) -> Result<u16, NoPort> {
+    match configured {
+        Some(text) if !text.is_empty() => parse(text).map_err(NoPort::Configured),
+        _ => {
+            let reserved = platform::reserved_ports();
+            let busy = |port| listed(&reserved, port) || platform::is_listening(port);
+            draw(|| RANDOM_MIN + u16::try_from(random_below(u32::from(MAX - RANDOM_MIN) + 1)).unwrap_or(0), busy)
+        }
+    }
+}
+
+/// Why there is no port.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NoPort {
+    /// The configured one is out of range.
+    Configured(String),
+    /// All draws were busy.
+    AllBusy(String),
+}
+
+fn parse(text: &str) -> Result<u16, String> {
+    text.trim().parse().ok().filter(|port| (CONFIGURED_MIN..=MAX).contains(port)).ok_or_else(|| {
+        format!(
+            "The port set in environmentVariables, {text:?}, is not a number from {CONFIGURED_MIN} to {MAX}; \
+             without it a free port is chosen."
+        )
+    })
+}
+
+fn draw(mut next: impl FnMut() -> u16, busy: impl Fn(u16) -> bool) -> Result<u16, NoPort> {
+    for _ in 0..DRAWS_MAX {
+        let port = next();
+        if !busy(port) {
+            return Ok(port);
+        }
+    }
+    Err(NoPort::AllBusy(format!(
+        "No free port was found from {RANDOM_MIN} to {MAX}: {DRAWS_MAX} draws were all in use or reserved."
+    )))
+}
+
+/// Whether a list such as `8080,9148-9150` names the port.
+fn listed(list: &str, port: u16) -> bool {
+    list.trim().split(',').any(|part| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        match (first.trim().parse::<u16>(), last.trim().parse::<u16>()) {
+            (Ok(first), Ok(last)) => (first..=last).contains(&port),
+            _ => false,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NoPort, choose, draw, listed, parse};
+
+    #[test]
+    fn configured_ports_have_a_range() {
+        for text in ["80", "1024", "48001", "65536", "-1", "abc", "5055x"] {
+            assert!(matches!(choose(Some(text)), Err(NoPort::Configured(_))), "{text}");
+        }
+        for text in ["1025", "5055", "48000"] {
+            assert_eq!(parse(text).map(|p| p.to_string()).as_deref(), Ok(text));
+        }
+    }
+
+    #[test]
+    fn an_empty_one_means_a_random_one() {
+        for _ in 0..50 {
+            let port = choose(Some("")).unwrap();
+            assert!((10_000..=48_000).contains(&port));
+        }
+        assert_ne!(choose(None), choose(None).and_then(|_| choose(None)));
+    }
+
+    #[test]
+    fn ten_draws_and_no_more() {
+        let mut drawn = 0;
+        let refused = draw(
+            || {
+                drawn += 1;
+                10_000 + drawn
+            },
+            |_| true,
+        );
+        assert!(matches!(refused, Err(NoPort::AllBusy(_))));
+        assert_eq!(drawn, 10);
+        let mut drawn = 0;
+        let tenth = draw(
+            || {
+                drawn += 1;
+                10_000 + drawn
+            },
+            |port| port < 10_010,
+        );
+        assert_eq!(tenth, Ok(10_010));
+    }
+
+    #[test]
+    fn reserved_ranges_are_read() {
+        for (list, port, expected) in [
+            ("", 1, false),
+            ("\n", 1, false),
+            ("8080,9148-9150\n", 8080, true),
+            ("8080,9148-9150\n", 9149, true),
+            ("8080,9148-9150\n", 9151, false),
+        ] {
+            assert_eq!(listed(list, port), expected, "{list:?} {port}");
+        }
+    }
+
+    #[test]
+    fn a_port_in_use_is_seen_on_both_families() {
+        for addr in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = std::net::TcpListener::bind(addr) else { continue };
+            let port = listener.local_addr().unwrap().port();
+            assert!(crate::platform::is_listening(port), "{addr}");
+            drop(listener);
+            assert!(!crate::platform::is_listening(port), "{addr}");
+        }
+    }
+}

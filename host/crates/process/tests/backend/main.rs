@@ -1,0 +1,11 @@
+//! The supervisor against a scripted backend, with real processes.
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod failure;
+mod harness;
+mod output;
+mod start;
+mod stop;
+mod tree;

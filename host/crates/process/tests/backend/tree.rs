@@ -1,0 +1,110 @@
+//! Whole trees: grandchildren, other sessions, lost keepers, killed hosts.
+
+use crate::harness::{House, PROBE, alive, eventually, get};
+use std::io::BufRead as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use wire::ports::BackendSignal;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+fn parent(pid: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_grandchild_may_listen() {
+    // The parent stays, or goes into the background and leaves.
+    for rest in ["never", "exit=0"] {
+        let mut house = House::new(&format!("child=setsid {rest}"));
+        let paired = house.up().await;
+        let (pid, listening) = house.pids();
+        assert_ne!(pid, listening, "{rest}");
+        if rest == "exit=0" {
+            eventually("the parent has left", SECOND * 5, || !alive(pid)).await;
+        }
+        assert!(get(&paired, "/x").await.unwrap().contains("200 OK"));
+
+        // The listener's death is a crash, whoever else lives.
+        kill(listening);
+        house.idle().await;
+        eventually("all gone", SECOND * 2, || !alive(pid) && !alive(listening)).await;
+        house.stop().await;
+        assert_eq!(house.ids(), [1001, 1030], "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn the_parents_death_alone_is_no_crash() {
+    let mut house = House::new("child=setsid never");
+    let paired = house.up().await;
+    let (pid, listening) = house.pids();
+    kill(pid);
+    eventually("the parent is gone", SECOND * 5, || !alive(pid)).await;
+    house.signal(BackendSignal::Suspect { start: paired.start }).await;
+    assert!(get(&paired, "/x").await.unwrap().contains("200 OK"));
+    assert!(alive(listening));
+    house.stop().await;
+    assert!(!alive(listening));
+    assert_eq!(house.ids(), [1001, 1006, 1030]);
+}
+
+/// The child in a session of its own, and its child in another one, which listens.
+const DEEP: &str = "child=setsid,never,child=setsid never";
+
+#[tokio::test]
+async fn a_killed_keeper_takes_the_whole_tree_along() {
+    let mut house = House::new(DEEP);
+    house.up().await;
+    let (pid, listening) = house.pids();
+    let (child, keeper) = (parent(listening), parent(pid));
+    assert_ne!(child, pid);
+    kill(keeper);
+    house.idle().await;
+    for process in [pid, child, listening] {
+        eventually("gone with its keeper", SECOND, || !alive(process)).await;
+    }
+    // And the next request starts a new one.
+    house.up().await;
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_survives_a_killed_host() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = Command::new(PROBE)
+        .args(["host", &format!("root={}", dir.path().display()), &format!("arguments={DEEP}")])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(host.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let numbers: Vec<u32> = line.strip_prefix("ready ").expect(&line).split_whitespace().flat_map(str::parse).collect();
+    let [pid, listening, _port] = numbers.as_slice() else { panic!("{line}") };
+    let tree = [*pid, *listening, parent(*listening), parent(*pid)];
+    assert!(tree.iter().all(|p| alive(*p)));
+    host.kill().unwrap();
+    host.wait().unwrap();
+    for process in tree {
+        eventually("gone with its host", SECOND, || !alive(process)).await;
+    }
+}
+
+#[tokio::test]
+async fn no_zombie_is_left() {
+    let mut house = House::new("child=exit=0,x never");
+    house.signal(BackendSignal::Wake).await;
+    let record = house.dir.path().join("record");
+    eventually("it runs", SECOND * 5, || std::fs::read_to_string(&record).is_ok_and(|r| r.starts_with("pid "))).await;
+    let keeper = parent(house.record().all("pid").first().unwrap().parse().unwrap());
+    house.stop().await;
+    // The keeper is waited for: not even its entry stays.
+    let entry = std::path::PathBuf::from(format!("/proc/{keeper}"));
+    eventually("the keeper's entry is gone", SECOND * 2, || !entry.exists()).await;
+}
