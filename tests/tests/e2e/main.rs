@@ -7,6 +7,7 @@
 
 mod admission;
 mod bodies;
+mod builtin;
 mod crash;
 mod examples;
 mod outbound;
