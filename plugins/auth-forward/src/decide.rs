@@ -28,8 +28,8 @@ pub struct Principal {
 pub enum Refusal {
     /// Signature, time, issuer or audience; for the operator's log only.
     Invalid(String),
-    /// The host is fetching keys: ask again.
-    NotNow,
+    /// No key of the set has the token's key id; the host may be fetching a newer set.
+    UnknownKey,
     /// The host cannot verify at all; for the operator's log only.
     Broken(String),
 }
@@ -117,7 +117,13 @@ fn verified(settings: &Settings, found: Found<'_>, host: &impl Host) -> Result<O
     match host.verify(keys, token) {
         Ok(claims) => principal(claims, scheme).map(Some).ok_or_else(|| bad("the claims are not one JSON object")),
         Err(Refusal::Invalid(why)) => Err(bad(&why)),
-        Err(Refusal::NotNow) => Err(unavailable("the keys are being fetched").header("retry-after", "1")),
+        // Nobody can tell a stranger's key from one that is new since the last fetch. For both the
+        // client's next step is the same: come back with a fresh token (RFC 6750 §3.1).
+        Err(Refusal::UnknownKey) => Err(unauthorized(
+            settings,
+            Some("The token's key is not known"),
+            "no key of the set has the token's key id",
+        )),
         Err(Refusal::Broken(why)) => Err(unavailable(&why)),
     }
 }

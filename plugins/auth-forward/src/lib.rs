@@ -136,8 +136,8 @@ impl Host for Sandbox {
         };
         crypto::verify_jwt(&keys.name, token, &rules).map_err(|failure| match failure {
             Failure::Invalid(why) => Refusal::Invalid(why),
-            // An unknown key id: the host is fetching the keys again.
-            Failure::Unavailable | Failure::TimedOut => Refusal::NotNow,
+            Failure::TooLarge => Refusal::Invalid("the token is too long".to_owned()),
+            Failure::Unavailable => Refusal::UnknownKey,
             other => Refusal::Broken(format!("{other:?}")),
         })
     }
