@@ -52,8 +52,7 @@ where
     loop {
         tokio::select! {
             order = next_order(&mut drain) => {
-                floor.take_backlog(&sockets).await;
-                drop(sockets);
+                floor.take_backlog(sockets);
                 return Ok(floor.drain(order, &mut drain).await);
             }
             Some(ended) = floor.tasks.join_next() => floor.reap(&ended),
@@ -157,19 +156,19 @@ where
     }
 
     /// What the system has accepted for us already gets its answer too: closing
-    /// the socket over it would reset it.
-    async fn take_backlog(&mut self, sockets: &[TcpListener]) {
-        for _ in 0..self.worker.settings.backlog_max {
-            let waiting = poll_fn(|cx| {
-                let ready = sockets.iter().find_map(|socket| match socket.poll_accept(cx) {
-                    Poll::Ready(accepted) => Some(accepted),
-                    Poll::Pending => None,
+    /// the socket over it would reset it. The system is asked itself, since the
+    /// runtime may not have heard of the latest ones.
+    fn take_backlog(&mut self, sockets: Vec<TcpListener>) {
+        for socket in sockets {
+            let Ok(socket) = socket.into_std() else { continue };
+            for _ in 0..self.worker.settings.backlog_max {
+                let accepted = socket.accept().and_then(|(stream, client)| {
+                    stream.set_nonblocking(true)?;
+                    Ok((TcpStream::from_std(stream)?, client))
                 });
-                Poll::Ready(ready)
-            });
-            match waiting.await {
-                Some(Ok(accepted)) => _ = self.take(Ok(accepted)),
-                _ => return,
+                if accepted.is_err() || self.take(accepted).is_some() {
+                    break;
+                }
             }
         }
     }

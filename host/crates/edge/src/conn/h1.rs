@@ -132,7 +132,7 @@ where
         End::Expired(_) => return count(&worker.counters.write_timeouts),
     };
     if !progress.owes_nothing() {
-        return;
+        return count(&worker.counters.broken_replies);
     }
     match refusal {
         Some(kind) => {
@@ -177,7 +177,7 @@ where
     let body = RequestBody::new(incoming, head.framing, progress);
     let reply = worker.handler.handle(facts, head, body).await;
     // A body that nobody read to its end can't be followed by another request.
-    let close = reply.close || progress.left_unread();
+    let close = reply.close || progress.left_unread() || progress.is_draining();
     response(reply, close, Rc::clone(progress))
 }
 
