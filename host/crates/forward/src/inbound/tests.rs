@@ -155,3 +155,11 @@ fn a_token_that_is_a_short_word_takes_no_fields_away() {
         assert_eq!(inbound.head.headers.len(), left);
     }
 }
+
+#[test]
+fn line_ends_are_counted_in_heads_of_any_length() {
+    for length in [0, 1, 254, 255, 256, 510, 511, 70_000] {
+        assert_eq!(super::count(&vec![b'\n'; length], b'\n'), length);
+        assert_eq!(super::count(&vec![b'\n'; length], b'\r'), 0);
+    }
+}
