@@ -1,1 +1,59 @@
-//! Room `plugin`.
+//! The plugin plane: Wasm components that look at each request, in a sandbox.
+//!
+//! *Place in the journey:* steps 6 and 11, between admission and the backend, and
+//! the completion at the end. [`Chain::load`] checks, compiles and tries all plugins
+//! of a generation off the workers; each worker makes its own [`Plane`] from it, whose
+//! hooks run to their end without a wait or a lock.
+//!
+//! *Invariants:* a plugin never sees the pairing token or a raw socket. What it says
+//! is checked as a stranger's input would be. A fault of it costs one request.
+//! Nothing is allocated by a size that it chose beyond the limits named here.
+//!
+//! # Memory
+//! All workers together use at most
+//! `workers × Σ over plugins (n × (memory_bytes_max + tables))`, with n = 1 for
+//! `isolation = "instance"` and `instances_max + 1` for `"request"`; tables of an
+//! instance are below 3 MiB in all, its host side below 64 KiB. Two generations during a
+//! reload: twice that. The engine's `instances_max` bounds it over everything.
+//! An idle instance of a small plugin holds about 30 KiB.
+#![deny(unsafe_code)]
+
+mod bindings;
+mod capability;
+mod chain;
+mod compile;
+mod digest;
+mod edit;
+mod engine;
+mod fault;
+mod instance;
+mod jose;
+mod link;
+mod log;
+mod manifest;
+mod matches;
+mod metrics;
+mod plane;
+mod pool;
+mod registration;
+mod selector;
+mod settings;
+mod state;
+#[cfg(test)]
+mod testing;
+mod text;
+mod ticker;
+
+pub use chain::{Chain, LoadError, Surroundings};
+pub use compile::{CompileError, MODULE_BYTES_MAX};
+pub use digest::sha256_hex;
+pub use engine::{Allocator, EngineSettings, PluginEngine};
+pub use jose::KeySets;
+pub use link::CONTRACT;
+pub use log::{Level, LogSink};
+pub use manifest::{Manifest, SECTION as MANIFEST_SECTION};
+pub use metrics::{FaultCount, Kind as MetricKind, MetricSnapshot, Metrics, Value as MetricValue};
+pub use plane::Plane;
+pub use settings::{
+    FaultPolicy, Grants, Isolation, MatchSettings, ModuleSource, OnFault, PLUGINS_MAX, PlaneSettings, PluginSettings,
+};

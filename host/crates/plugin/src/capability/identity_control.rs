@@ -1,0 +1,106 @@
+//! `identity-control`: saying who the caller is, and which credential goes on
+//! (grant `identity`).
+
+use crate::bindings::contract::identity::Principal;
+use crate::bindings::contract::identity_control::Host;
+use crate::bindings::contract::types::{Credential, Failure};
+use crate::jose::base64;
+use crate::state::{Phase, State};
+use http::header::{AUTHORIZATION, HeaderValue};
+use wire::exchange::Credential as Wanted;
+
+/// Longest of subject, issuer and scheme, bytes.
+const NAME_BYTES_MAX: usize = 4 * 1024;
+/// Longest claims text, bytes.
+const CLAIMS_BYTES_MAX: usize = 64 * 1024;
+
+type Answer = wasmtime::Result<Result<(), Failure>>;
+
+impl Host for State {
+    fn set_principal(&mut self, who: Principal) -> Answer {
+        Ok(self.check(&who).map(|()| {
+            self.remember_shared();
+            if let Some(exchange) = &mut self.exchange {
+                exchange.shared.principal = Some(Box::new(wire::exchange::Principal {
+                    subject: who.subject,
+                    issuer: who.issuer,
+                    scheme: who.scheme,
+                    claims: who.claims,
+                    expires: who.expires,
+                }));
+            }
+        }))
+    }
+
+    fn clear_principal(&mut self) -> Answer {
+        Ok(self.on_the_way_in().map(|()| {
+            self.remember_shared();
+            if let Some(exchange) = &mut self.exchange {
+                exchange.shared.principal = None;
+            }
+        }))
+    }
+
+    fn forward_credential(&mut self, what: Credential) -> Answer {
+        Ok(self.on_the_way_in().and_then(|()| wanted(what)).map(|credential| {
+            self.remember_shared();
+            if let Some(exchange) = &mut self.exchange {
+                exchange.shared.credential = credential;
+            }
+        }))
+    }
+}
+
+impl State {
+    /// Identity is settled before the backend is asked: later it decides nothing any more.
+    fn on_the_way_in(&self) -> Result<(), Failure> {
+        match self.phase {
+            Phase::Request => Ok(()),
+            Phase::Response | Phase::Completion => Err(Failure::Conflict),
+            Phase::Outside => Err(Failure::Denied),
+        }
+    }
+
+    fn check(&self, who: &Principal) -> Result<(), Failure> {
+        self.on_the_way_in()?;
+        if [&who.subject, &who.issuer, &who.scheme].into_iter().any(|text| text.len() > NAME_BYTES_MAX)
+            || who.claims.len() > CLAIMS_BYTES_MAX
+        {
+            return Err(Failure::TooLarge);
+        }
+        if [&who.subject, &who.issuer, &who.scheme].into_iter().any(|text| text.contains(char::is_control)) {
+            return Err(Failure::Invalid("a control character in subject, issuer or scheme".to_owned()));
+        }
+        match serde_json::from_str::<std::collections::BTreeMap<String, serde::de::IgnoredAny>>(&who.claims) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::Invalid(format!("claims are not a JSON object: {error}"))),
+        }
+    }
+}
+
+fn wanted(what: Credential) -> Result<Wanted, Failure> {
+    match what {
+        Credential::None => Ok(Wanted::None),
+        Credential::Original => Ok(Wanted::Original),
+        Credential::Bearer(token) => authorization("Bearer ", &token),
+        Credential::Basic((user, password)) => {
+            if user.contains(':') {
+                return Err(Failure::Invalid("a user name can't hold a colon (RFC 7617 §2)".to_owned()));
+            }
+            authorization("Basic ", &base64::encode(format!("{user}:{password}").as_bytes()))
+        }
+        // Secrets by name are not offered yet.
+        Credential::Stored(_) | Credential::Field(_) => Err(Failure::Unavailable),
+    }
+}
+
+/// The field, marked so that nothing prints it.
+fn authorization(scheme: &str, value: &str) -> Result<Wanted, Failure> {
+    if scheme.len() + value.len() > crate::edit::VALUE_BYTES_MAX {
+        return Err(Failure::TooLarge);
+    }
+    let mut field = HeaderValue::try_from(format!("{scheme}{value}"))
+        .map_err(|_| Failure::Invalid("the credential holds a character that no header may carry".to_owned()))?;
+    field.set_sensitive(true);
+    Ok(Wanted::Field(AUTHORIZATION, field))
+}

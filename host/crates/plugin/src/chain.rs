@@ -1,0 +1,267 @@
+//! The chain of plugins: loaded once per generation, shared by all workers.
+
+use crate::bindings::hooks::{completion, lifecycle, request_head, response_head};
+use crate::compile::{Compiled, compile};
+use crate::engine::PluginEngine;
+use crate::instance::{Blueprint, Unborn};
+use crate::jose::KeySets;
+use crate::link::{self, Hooks, LinkError};
+use crate::log::LogSink;
+use crate::manifest::Manifest;
+use crate::matches::Matcher;
+use crate::metrics::Metrics;
+use crate::plane::Plane;
+use crate::registration::Registration;
+use crate::settings::{Isolation, OnFault, PLUGINS_MAX, PlaneSettings, PluginSettings};
+use crate::state::Common;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wire::target::PathRules;
+
+/// Time for start and `configure` of the trial instance at load.
+const TRIAL_MS: u64 = 1_000;
+
+/// What a chain needs besides its settings; shared with the rest of the house.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The process's engine.
+    pub engine: Arc<PluginEngine>,
+    /// Key sets by name, for `crypto.verify-*`.
+    pub key_sets: Arc<KeySets>,
+    /// Where lines and faults go.
+    pub log: Arc<dyn LogSink>,
+    /// Where plugins count.
+    pub metrics: Arc<Metrics>,
+    /// How the host judges paths; a plugin's path edits are judged the same.
+    pub path_rules: PathRules,
+}
+
+/// All plugins of a generation.
+pub struct Chain {
+    engine: Arc<PluginEngine>,
+    plugins: Vec<Arc<Loaded>>,
+}
+
+/// One reason why a chain does not load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadError {
+    /// Place in [`PlaneSettings::plugins`].
+    pub index: usize,
+    /// Name of the plugin.
+    pub plugin: String,
+    /// Where its code came from.
+    pub module: String,
+    /// The import that is at fault, if one is.
+    pub import: Option<String>,
+    /// What is wrong.
+    pub message: String,
+    /// What to write or do instead.
+    pub help: Option<String>,
+}
+
+impl std::fmt::Display for LoadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "plugin \"{}\" ({}): {}", self.plugin, self.module, self.message)?;
+        if let Some(import) = &self.import {
+            write!(f, " (import {import})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// One plugin, ready to be instantiated on any worker.
+pub(crate) struct Loaded {
+    pub(crate) common: Arc<Common>,
+    pub(crate) blueprint: Blueprint,
+    pub(crate) registration: Arc<Registration>,
+    pub(crate) matcher: Matcher,
+    pub(crate) on_fault: OnFault,
+    pub(crate) isolation: Isolation,
+    pub(crate) deadline_ticks: u64,
+    pub(crate) instances_max: usize,
+    pub(crate) recycle_requests: u64,
+    manifest: Option<Manifest>,
+}
+
+impl Chain {
+    /// Compiles, checks, links and tries all plugins. Takes a fraction of a second
+    /// per plugin: not for a worker's thread.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them, at once.
+    pub fn load(settings: &PlaneSettings, around: &Surroundings) -> Result<Self, Vec<LoadError>> {
+        let mut errors = check_names(&settings.plugins);
+        let mut compiled = BTreeMap::new();
+        let mut plugins = Vec::new();
+        for (index, plugin) in settings.plugins.iter().enumerate().take(PLUGINS_MAX) {
+            match load_one(index, plugin, around, &mut compiled) {
+                Ok(loaded) => plugins.push(Arc::new(loaded)),
+                Err(whys) => errors.extend(whys.into_iter().map(|why| why.of(index, plugin))),
+            }
+        }
+        if errors.is_empty() { Ok(Self { engine: Arc::clone(&around.engine), plugins }) } else { Err(errors) }
+    }
+
+    /// The chain for one worker: made on the worker's own thread.
+    #[must_use]
+    pub fn plane(self: &Arc<Self>) -> Plane {
+        Plane::new(self.engine.ticker().pulse(), &self.plugins)
+    }
+
+    /// What each plugin says about itself, in order.
+    pub fn manifests(&self) -> impl Iterator<Item = (&str, Option<&Manifest>)> {
+        self.plugins.iter().map(|plugin| (&*plugin.common.name, plugin.manifest.as_ref()))
+    }
+}
+
+/// What is wrong with one plugin, before it is told whose it is.
+struct Why {
+    import: Option<String>,
+    message: String,
+    help: Option<String>,
+}
+
+impl Why {
+    fn new(message: impl Into<String>) -> Vec<Self> {
+        vec![Self { import: None, message: message.into(), help: None }]
+    }
+
+    fn of(self, index: usize, plugin: &PluginSettings) -> LoadError {
+        LoadError {
+            index,
+            plugin: plugin.name.clone(),
+            module: plugin.module.label.clone(),
+            import: self.import,
+            message: self.message,
+            help: self.help,
+        }
+    }
+}
+
+impl From<LinkError> for Why {
+    fn from(error: LinkError) -> Self {
+        Self { import: error.import, message: error.message, help: error.help }
+    }
+}
+
+fn check_names(plugins: &[PluginSettings]) -> Vec<LoadError> {
+    let mut errors = Vec::new();
+    for (index, plugin) in plugins.iter().enumerate() {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let why = if index >= PLUGINS_MAX {
+            Some(format!("more than {PLUGINS_MAX} plugins"))
+        } else if plugin.name.is_empty() || plugin.name.len() > 64 || !plugin.name.bytes().all(fits) {
+            Some("a name is 1 to 64 letters, digits, - _ .".to_owned())
+        } else if plugins.iter().take(index).any(|other| other.name == plugin.name) {
+            Some("another plugin has this name already".to_owned())
+        } else {
+            None
+        };
+        errors.extend(why.map(|message| Why { import: None, message, help: None }.of(index, plugin)));
+    }
+    errors
+}
+
+/// Several entries of one module share its compiled code.
+type Seen = BTreeMap<[u8; 32], Compiled>;
+
+fn load_one(
+    index: usize,
+    settings: &PluginSettings,
+    around: &Surroundings,
+    seen: &mut Seen,
+) -> Result<Loaded, Vec<Why>> {
+    let matcher = Matcher::new(&settings.matches).map_err(Why::new)?;
+    check_numbers(settings)?;
+    let compiled = compile_once(settings, around, seen)?;
+    let hooks = link::check(&compiled.component, settings.grants)
+        .map_err(|errors| errors.into_iter().map(Why::from).collect::<Vec<_>>())?;
+    let common = Arc::new(Common {
+        name: settings.name.as_str().into(),
+        index: u8::try_from(index).map_err(|_| Why::new("too many plugins"))?,
+        config_json: settings.config_json.clone(),
+        memory_bytes_max: settings.memory_bytes_max,
+        path_rules: around.path_rules,
+        log: Arc::clone(&around.log),
+        log_meter: crate::capability::log::Meter::default(),
+        metrics: around.metrics.plugin(&settings.name),
+        key_sets: Arc::clone(&around.key_sets),
+        started: Instant::now(),
+    });
+    let blueprint = blueprint(&compiled, hooks, &common).map_err(|error| Why::new(crate::compile::reason(&error)))?;
+    let registration = try_out(&blueprint, around)?;
+    Ok(Loaded {
+        common,
+        blueprint,
+        registration: Arc::new(registration),
+        matcher,
+        on_fault: settings.on_fault,
+        isolation: settings.isolation,
+        deadline_ticks: ticks(settings.deadline),
+        instances_max: usize::try_from(settings.instances_max).unwrap_or(usize::MAX),
+        recycle_requests: settings.recycle_requests,
+        manifest: compiled.manifest,
+    })
+}
+
+fn check_numbers(settings: &PluginSettings) -> Result<(), Vec<Why>> {
+    if settings.deadline.is_zero() || settings.deadline > Duration::from_secs(60) {
+        return Err(Why::new("deadline_ms is between 1 and 60000"));
+    }
+    if settings.instances_max == 0 || settings.recycle_requests == 0 {
+        return Err(Why::new("instances_max and recycle_requests are at least 1"));
+    }
+    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&settings.config_json) {
+        return Err(Why::new(format!("its settings are not JSON: {error}")));
+    }
+    Ok(())
+}
+
+fn compile_once(settings: &PluginSettings, around: &Surroundings, seen: &mut Seen) -> Result<Compiled, Vec<Why>> {
+    use sha2::Digest as _;
+    let key: [u8; 32] = sha2::Sha256::digest(&settings.module.bytes).into();
+    if let Some(compiled) = seen.get(&key) {
+        return Ok(compiled.clone());
+    }
+    let compiled = compile(around.engine.wasmtime(), &settings.module.bytes).map_err(|error| {
+        vec![Why { import: None, help: error.help().map(str::to_owned), message: error.to_string() }]
+    })?;
+    seen.insert(key, compiled.clone());
+    Ok(compiled)
+}
+
+fn blueprint(compiled: &Compiled, hooks: Hooks, common: &Arc<Common>) -> wasmtime::Result<Blueprint> {
+    let pre = link::link(&compiled.component)?;
+    Ok(Blueprint {
+        lifecycle: lifecycle::GuestIndices::new(&pre)?,
+        request_head: hooks.request_head.then(|| request_head::GuestIndices::new(&pre)).transpose()?,
+        response_head: hooks.response_head.then(|| response_head::GuestIndices::new(&pre)).transpose()?,
+        completion: hooks.completion.then(|| completion::GuestIndices::new(&pre)).transpose()?,
+        common: Arc::clone(common),
+        pre,
+    })
+}
+
+/// Makes one instance and asks it for its registration: what fails here would
+/// otherwise fail at the first request.
+fn try_out(blueprint: &Blueprint, around: &Surroundings) -> Result<Registration, Vec<Why>> {
+    let pulse = around.engine.ticker().pulse();
+    let running = pulse.as_ref().map(crate::ticker::Pulse::run);
+    let started = blueprint.start(TRIAL_MS, true);
+    drop(running);
+    let (_instance, told) = started.map_err(|unborn| {
+        Why::new(match unborn {
+            Unborn::Refused(text) => format!("its configure refused: {text}"),
+            Unborn::Broken(broken) => format!("it failed at its start ({}): {}", broken.kind.as_str(), broken.text),
+        })
+    })?;
+    Registration::new(told).map_err(Why::new)
+}
+
+/// Epochs until a hook that begins now has had its time: the running epoch is not whole.
+fn ticks(deadline: Duration) -> u64 {
+    u64::try_from(deadline.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).saturating_add(1)
+}

@@ -1,0 +1,129 @@
+//! From bytes to a checked component. Runs off the workers: the caller picks the thread.
+
+use crate::manifest::Manifest;
+use wasmtime::{Engine, component::Component};
+
+/// Largest module that is looked at, bytes. Compiling takes about a second per
+/// megabyte; a bigger file is a mistake or an attack.
+pub const MODULE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// First bytes of every Wasm file.
+const MAGIC: &[u8] = b"\0asm";
+/// Version and layer field of a core module.
+const CORE_MODULE: &[u8] = &[1, 0, 0, 0];
+/// First bytes of an ELF file, which is what precompiled code is kept in.
+const ELF: &[u8] = b"\x7fELF";
+
+/// Why bytes are not a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompileError {
+    /// Larger than [`MODULE_BYTES_MAX`].
+    #[error("the file has {0} bytes; a plugin has at most {MODULE_BYTES_MAX}")]
+    TooLarge(usize),
+    /// No Wasm at all.
+    #[error("not a WebAssembly file: it does not begin with \\0asm")]
+    NotWasm,
+    /// Text format.
+    #[error("this is WebAssembly text, not a binary component")]
+    Text,
+    /// Machine code that somebody compiled beforehand.
+    #[error("precompiled code (.cwasm) is never loaded from outside: give the component itself")]
+    Precompiled,
+    /// A core module instead of a component.
+    #[error("this is a core module, not a component")]
+    CoreModule,
+    /// The manifest section is there but can't be read.
+    #[error("the section gatelodge:manifest is broken: {0}")]
+    Manifest(String),
+    /// Broken, or it uses what the engine does not offer.
+    #[error("not a valid component: {0}")]
+    Invalid(String),
+}
+
+impl CompileError {
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::CoreModule => Some(
+                "build it as a component: with the Rust SDK by `gatelodge plugin build`, \
+                 otherwise by `wasm-tools component new`",
+            ),
+            Self::Text => Some("turn it into a binary with `wasm-tools parse`"),
+            _ => None,
+        }
+    }
+}
+
+/// A component that compiled.
+#[derive(Clone)]
+pub(crate) struct Compiled {
+    pub(crate) component: Component,
+    pub(crate) manifest: Option<Manifest>,
+}
+
+/// Compiles a component after looking at its outside.
+///
+/// # Errors
+/// Says what the bytes are instead of a component.
+pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Compiled, CompileError> {
+    look(bytes)?;
+    let manifest = Manifest::read(bytes)?;
+    let component = Component::from_binary(engine, bytes).map_err(|error| CompileError::Invalid(reason(&error)))?;
+    Ok(Compiled { component, manifest })
+}
+
+/// What can be said without parsing.
+fn look(bytes: &[u8]) -> Result<(), CompileError> {
+    if bytes.len() > MODULE_BYTES_MAX {
+        return Err(CompileError::TooLarge(bytes.len()));
+    }
+    if bytes.starts_with(ELF) || Engine::detect_precompiled(bytes).is_some() {
+        return Err(CompileError::Precompiled);
+    }
+    let Some(rest) = bytes.strip_prefix(MAGIC) else {
+        let text = bytes.trim_ascii_start();
+        return Err(if text.starts_with(b"(component") || text.starts_with(b"(module") {
+            CompileError::Text
+        } else {
+            CompileError::NotWasm
+        });
+    };
+    if rest.starts_with(CORE_MODULE) {
+        return Err(CompileError::CoreModule);
+    }
+    Ok(())
+}
+
+/// An engine error in one line.
+pub(crate) fn reason(error: &wasmtime::Error) -> String {
+    crate::text::escape(&format!("{error:#}"), 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CompileError, MODULE_BYTES_MAX, look};
+
+    #[test]
+    fn what_is_no_component_is_named() {
+        for (bytes, expected) in [
+            (b"".as_slice(), CompileError::NotWasm),
+            (b"MZ\x90\0", CompileError::NotWasm),
+            (b"  (component)", CompileError::Text),
+            (b"\x7fELF\x02\x01\x01", CompileError::Precompiled),
+            (b"\0asm\x01\0\0\0", CompileError::CoreModule),
+        ] {
+            assert_eq!(look(bytes), Err(expected), "{bytes:?}");
+        }
+        assert_eq!(look(b"\0asm\x0d\0\x01\0"), Ok(()));
+    }
+
+    #[test]
+    fn the_size_limit_holds_at_its_edge() {
+        let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+        bytes.resize(MODULE_BYTES_MAX, 0);
+        assert_eq!(look(&bytes), Ok(()));
+        bytes.push(0);
+        assert_eq!(look(&bytes), Err(CompileError::TooLarge(MODULE_BYTES_MAX + 1)));
+    }
+}

@@ -1,0 +1,277 @@
+//! What a component imports and exports, compared with the contract and the grants,
+//! before anything of it runs.
+
+use crate::bindings::contract;
+use crate::settings::Grants;
+use crate::state::State;
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+
+/// The contract that this host speaks.
+pub const CONTRACT: &str = "gatelodge:plugin@0.1.0";
+/// Package of the contract.
+const PACKAGE: &str = "gatelodge:plugin";
+/// The compatibility line: for 0.x the minor number.
+const MINOR: &str = "0.1.";
+
+/// Which hooks a component exports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hooks {
+    pub(crate) request_head: bool,
+    pub(crate) response_head: bool,
+    pub(crate) completion: bool,
+}
+
+/// Why a component does not link.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct LinkError {
+    pub(crate) import: Option<String>,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl LinkError {
+    fn import(name: &str, message: impl Into<String>) -> Self {
+        Self { import: Some(name.to_owned()), message: message.into(), help: None }
+    }
+
+    fn plain(message: impl Into<String>) -> Self {
+        Self { import: None, message: message.into(), help: None }
+    }
+}
+
+/// How an interface of the contract is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offer {
+    Always,
+    /// With this line in `[plugin.grants]`.
+    Granted {
+        grant: &'static str,
+        given: bool,
+    },
+    NotYet,
+    Unknown,
+}
+
+fn offer(interface: &str, grants: Grants) -> Offer {
+    match interface {
+        "types" | "exchange" | "identity" | "config" | "clock" | "random" | "crypto" => Offer::Always,
+        "log" => Offer::Granted { grant: "log", given: grants.log },
+        "metrics" => Offer::Granted { grant: "metrics", given: grants.metrics },
+        "identity-control" => Offer::Granted { grant: "identity", given: grants.identity },
+        "kv" | "rate-limit" | "keys" | "secrets" | "http-out" => Offer::NotYet,
+        _ => Offer::Unknown,
+    }
+}
+
+/// Compares all imports and exports with what is offered.
+///
+/// # Errors
+/// Every import and export that can't be, at once.
+pub(crate) fn check(component: &Component, grants: Grants) -> Result<Hooks, Vec<LinkError>> {
+    let engine = component.engine();
+    let ty = component.component_type();
+    let imports: Vec<String> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
+    let mut errors: Vec<_> = imports.iter().filter_map(|name| check_import(name, grants).err()).collect();
+    if grants.written {
+        errors.extend(unused(&imports, grants));
+    }
+    let mut hooks = Hooks::default();
+    let mut lifecycle = false;
+    for (name, _) in ty.exports(engine) {
+        match check_export(name, &mut hooks) {
+            Ok(is_lifecycle) => lifecycle |= is_lifecycle,
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() && !lifecycle {
+        errors
+            .push(LinkError::plain(format!("it does not export {PACKAGE}/lifecycle: it is no plugin for {CONTRACT}")));
+    } else if errors.is_empty() && hooks == Hooks::default() {
+        errors.push(LinkError::plain("it exports no hook: request-head, response-head or completion"));
+    }
+    if errors.is_empty() { Ok(hooks) } else { Err(errors) }
+}
+
+/// The interface of a name in the contract's package, if its version fits.
+fn of_contract(name: &str) -> Option<Result<&str, &str>> {
+    let rest = name.strip_prefix(PACKAGE)?.strip_prefix('/')?;
+    Some(match rest.split_once('@') {
+        Some((interface, version)) if version.starts_with(MINOR) => Ok(interface),
+        Some((_, version)) => Err(version),
+        None => Err("no version"),
+    })
+}
+
+fn check_import(name: &str, grants: Grants) -> Result<(), LinkError> {
+    if name.starts_with("wasi:") {
+        return crate::capability::wasi::check(name).map_err(|why| LinkError::import(name, why));
+    }
+    let interface = match of_contract(name) {
+        Some(Ok(interface)) => interface,
+        Some(Err(version)) => return Err(wrong_version(name, version)),
+        None => return Err(LinkError::import(name, "the host does not offer this import to plugins")),
+    };
+    match offer(interface, grants) {
+        Offer::Always | Offer::Granted { given: true, .. } => Ok(()),
+        Offer::Granted { grant, given: false } => Err(LinkError {
+            import: Some(name.to_owned()),
+            message: format!("it imports {interface}, which is not granted"),
+            help: Some(format!("in plugins.toml, below this plugin:\n[plugin.grants]\n{grant} = true")),
+        }),
+        Offer::NotYet => Err(LinkError::import(name, format!("{interface} is not yet in this version of the host"))),
+        Offer::Unknown => Err(LinkError::import(name, format!("{CONTRACT} has no interface \"{interface}\""))),
+    }
+}
+
+fn wrong_version(name: &str, version: &str) -> LinkError {
+    LinkError {
+        import: Some(name.to_owned()),
+        message: format!("it was built for {PACKAGE}@{version}; this host speaks {CONTRACT}"),
+        help: Some("build the plugin against this host's contract, or use a host that speaks the plugin's".to_owned()),
+    }
+}
+
+/// True for `lifecycle`. Exports outside the contract's package are the plugin's own affair.
+fn check_export(name: &str, hooks: &mut Hooks) -> Result<bool, LinkError> {
+    let interface = match of_contract(name) {
+        Some(Ok(interface)) => interface,
+        Some(Err(version)) => return Err(wrong_version(name, version)),
+        None => return Ok(false),
+    };
+    match interface {
+        "lifecycle" => return Ok(true),
+        "request-head" => hooks.request_head = true,
+        "response-head" => hooks.response_head = true,
+        "completion" => hooks.completion = true,
+        "request-body" | "request-whole" | "response-body" | "response-whole" | "timer" => {
+            return Err(LinkError::plain(format!("its hook {interface} is not yet in this version of the host")));
+        }
+        _ => return Err(LinkError::plain(format!("{CONTRACT} has no hook \"{interface}\""))),
+    }
+    Ok(false)
+}
+
+/// Grants that the operator wrote and nothing imports: a mistake or a leftover.
+fn unused(imports: &[String], grants: Grants) -> Vec<LinkError> {
+    let written = [
+        ("log", "log", grants.log),
+        ("metrics", "metrics", grants.metrics),
+        ("identity", "identity-control", grants.identity),
+    ];
+    let imported = |interface: &str| imports.iter().any(|name| of_contract(name) == Some(Ok(interface)));
+    let unused = written.into_iter().filter(|(_, interface, given)| *given && !imported(interface));
+    unused
+        .map(|(grant, interface, _)| LinkError {
+            import: None,
+            message: format!("the grant \"{grant}\" is written, but the plugin does not import {interface}"),
+            help: Some(format!("remove `{grant} = true` from its [plugin.grants]")),
+        })
+        .collect()
+}
+
+/// Links exactly what [`check`] let through.
+///
+/// # Errors
+/// A function's type differs from the contract's; the text says which.
+pub(crate) fn link(component: &Component) -> wasmtime::Result<InstancePre<State>> {
+    let engine = component.engine();
+    let mut linker = Linker::<State>::new(engine);
+    let ty = component.component_type();
+    let imports: Vec<&str> = ty.imports(engine).map(|(name, _)| name).collect();
+    for name in &imports {
+        if let Some(Ok(interface)) = of_contract(name) {
+            add(&mut linker, interface)?;
+        }
+    }
+    crate::capability::wasi::link(&mut linker, &imports)?;
+    linker.instantiate_pre(component)
+}
+
+fn add(linker: &mut Linker<State>, interface: &str) -> wasmtime::Result<()> {
+    type Own = HasSelf<State>;
+    fn itself(state: &mut State) -> &mut State {
+        state
+    }
+    match interface {
+        "types" => contract::types::add_to_linker::<_, Own>(linker, itself),
+        "exchange" => contract::exchange::add_to_linker::<_, Own>(linker, itself),
+        "identity" => contract::identity::add_to_linker::<_, Own>(linker, itself),
+        "identity-control" => contract::identity_control::add_to_linker::<_, Own>(linker, itself),
+        "log" => contract::log::add_to_linker::<_, Own>(linker, itself),
+        "config" => contract::config::add_to_linker::<_, Own>(linker, itself),
+        "clock" => contract::clock::add_to_linker::<_, Own>(linker, itself),
+        "random" => contract::random::add_to_linker::<_, Own>(linker, itself),
+        "metrics" => contract::metrics::add_to_linker::<_, Own>(linker, itself),
+        "crypto" => contract::crypto::add_to_linker::<_, Own>(linker, itself),
+        // Refused by `check` before.
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Hooks, check_export, check_import, unused};
+    use crate::settings::Grants;
+
+    #[test]
+    fn imports_against_offers() {
+        let all = Grants { log: true, metrics: true, identity: true, written: true };
+        for (name, grants, expected) in [
+            ("gatelodge:plugin/exchange@0.1.0", Grants::default(), None),
+            ("gatelodge:plugin/exchange@0.1.7", Grants::default(), None),
+            ("gatelodge:plugin/log@0.1.0", Grants::default(), Some("[plugin.grants]\nlog = true")),
+            ("gatelodge:plugin/metrics@0.1.0", Grants::default(), Some("metrics = true")),
+            ("gatelodge:plugin/identity-control@0.1.0", Grants::default(), Some("identity = true")),
+            ("gatelodge:plugin/identity-control@0.1.0", all, None),
+            ("gatelodge:plugin/kv@0.1.0", all, Some("not yet")),
+            ("gatelodge:plugin/rate-limit@0.1.0", all, Some("not yet")),
+            ("gatelodge:plugin/keys@0.1.0", all, Some("not yet")),
+            ("gatelodge:plugin/secrets@0.1.0", all, Some("not yet")),
+            ("gatelodge:plugin/http-out@0.1.0", all, Some("not yet")),
+            ("gatelodge:plugin/wishes@0.1.0", all, Some("no interface \"wishes\"")),
+            ("gatelodge:plugin/log@0.2.0", all, Some("gatelodge:plugin@0.2.0")),
+            ("gatelodge:plugin/log", all, Some("no version")),
+            ("gatelodge:pluginx/log@0.1.0", all, Some("does not offer")),
+            ("wasi:sockets/tcp@0.2.3", all, Some("socket")),
+            ("wasi:http/outgoing-handler@0.2.3", all, Some("does not offer")),
+        ] {
+            let answer = check_import(name, grants);
+            let text = answer.err().map(|error| {
+                assert_eq!(error.import.as_deref(), Some(name));
+                format!("{}\n{}", error.message, error.help.unwrap_or_default())
+            });
+            match (text, expected) {
+                (None, None) => {}
+                (Some(text), Some(word)) => assert!(text.contains(word), "{name}: {text}"),
+                (text, _) => panic!("{name}: {text:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn exports_against_hooks() {
+        let mut hooks = Hooks::default();
+        assert_eq!(check_export("gatelodge:plugin/lifecycle@0.1.0", &mut hooks), Ok(true));
+        assert_eq!(check_export("gatelodge:plugin/completion@0.1.2", &mut hooks), Ok(false));
+        assert_eq!(check_export("my:own/thing", &mut hooks), Ok(false));
+        assert_eq!(hooks, Hooks { completion: true, ..Hooks::default() });
+        for (name, word) in [
+            ("gatelodge:plugin/request-body@0.1.0", "not yet"),
+            ("gatelodge:plugin/timer@0.1.0", "not yet"),
+            ("gatelodge:plugin/lifecycle@0.2.0", "0.2.0"),
+            ("gatelodge:plugin/nothing@0.1.0", "no hook"),
+        ] {
+            let error = check_export(name, &mut hooks).expect_err("refused");
+            assert!(error.message.contains(word), "{name}: {}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_grant_that_nothing_imports_is_told() {
+        let imports = ["gatelodge:plugin/log@0.1.0".to_owned()];
+        let grants = Grants { log: true, metrics: true, identity: false, written: true };
+        let told = unused(&imports, grants);
+        assert_eq!(told.len(), 1);
+        assert!(told[0].help.as_deref().is_some_and(|help| help.contains("metrics = true")));
+    }
+}

@@ -1,0 +1,93 @@
+//! A plugin's instances on one worker.
+
+use crate::chain::Loaded;
+use crate::fault::{Breaker, Broken};
+use crate::instance::Instance;
+use crate::settings::Isolation;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use wire::fault::PluginFault;
+
+/// Instances of one plugin, and how it has behaved lately.
+#[derive(Default)]
+pub(crate) struct Pool {
+    /// Ready ones; the last used is the next used, its memory is still in the cache.
+    idle: Vec<Instance>,
+    /// With `isolation = "request"`: instances between their exchange's request and
+    /// response, by exchange, oldest first.
+    held: VecDeque<(u64, Instance)>,
+    breaker: Breaker,
+}
+
+/// What happens to an instance after a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// This exchange may call it again.
+    ThisExchange,
+    /// This exchange is done with it.
+    AnyExchange,
+}
+
+impl Pool {
+    /// An instance for a hook, with its deadline armed.
+    pub(crate) fn take(&mut self, loaded: &Loaded, exchange: u64) -> Result<Instance, Broken> {
+        let ready = match loaded.isolation {
+            Isolation::Instance => self.idle.pop(),
+            Isolation::Request => self.take_held(exchange),
+        };
+        if let Some(mut instance) = ready {
+            instance.arm(loaded.deadline_ticks);
+            return Ok(instance);
+        }
+        if let Some(left) = self.breaker.pause_left() {
+            let text = format!("it keeps failing: no new instance for another {} ms", left.as_millis());
+            return Err(Broken::new(PluginFault::Trap, text));
+        }
+        fresh(loaded)
+    }
+
+    /// Takes an instance back after a hook that went well.
+    pub(crate) fn put(&mut self, loaded: &Loaded, exchange: u64, instance: Instance, next: Next) {
+        match (loaded.isolation, next) {
+            (Isolation::Instance, _) => {
+                let worn = instance.calls >= loaded.recycle_requests || instance.above_watermark();
+                if !worn && self.idle.len() < loaded.instances_max {
+                    self.idle.push(instance);
+                }
+            }
+            (Isolation::Request, Next::ThisExchange) => {
+                if self.held.len() >= loaded.instances_max {
+                    self.held.pop_front();
+                }
+                self.held.push_back((exchange, instance));
+            }
+            (Isolation::Request, Next::AnyExchange) => {}
+        }
+    }
+
+    /// Counts a fault against the plugin.
+    pub(crate) fn count_fault(&mut self) {
+        self.breaker.count();
+    }
+
+    /// Drops what was held for an exchange that is over.
+    pub(crate) fn forget(&mut self, exchange: u64) {
+        drop(self.take_held(exchange));
+    }
+
+    fn take_held(&mut self, exchange: u64) -> Option<Instance> {
+        let at = self.held.iter().position(|(id, _)| *id == exchange)?;
+        self.held.remove(at).map(|(_, instance)| instance)
+    }
+}
+
+/// A new instance, configured, whose registration is the one that was loaded.
+fn fresh(loaded: &Loaded) -> Result<Instance, Broken> {
+    let (mut instance, told) = loaded.blueprint.start(loaded.deadline_ticks, false)?;
+    if !loaded.registration.is_as_told(&told) {
+        let text = "configure answered another registration than at load";
+        return Err(Broken::new(PluginFault::Configure, text));
+    }
+    instance.register(&Arc::clone(&loaded.registration));
+    Ok(instance)
+}

@@ -1,0 +1,236 @@
+//! What a store carries: the exchange while a hook runs, and what the capabilities need.
+
+use crate::engine::TABLE_ELEMENTS_MAX;
+use crate::jose::KeySets;
+use crate::log::LogSink;
+use crate::metrics::{PluginMetrics, Series};
+use crate::registration::Registration;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use wasmtime::ResourceLimiter;
+use wire::Exchange;
+use wire::exchange::{Credential, Principal, RequestHead, ResponseHead};
+use wire::target::PathRules;
+
+/// What all instances of a plugin share.
+pub(crate) struct Common {
+    pub(crate) name: Arc<str>,
+    /// Its place in the chain, and its bit in `ran`.
+    pub(crate) index: u8,
+    pub(crate) config_json: String,
+    pub(crate) memory_bytes_max: usize,
+    pub(crate) path_rules: PathRules,
+    pub(crate) log: Arc<dyn LogSink>,
+    pub(crate) log_meter: crate::capability::log::Meter,
+    pub(crate) metrics: Arc<PluginMetrics>,
+    pub(crate) key_sets: Arc<KeySets>,
+    /// Origin of `clock.monotonic-ns`.
+    pub(crate) started: Instant,
+}
+
+/// What the instance is being called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// `configure`, or nothing.
+    Outside,
+    Request,
+    Response,
+    Completion,
+}
+
+/// Data of a store.
+pub(crate) struct State {
+    pub(crate) common: Arc<Common>,
+    /// `None` before `configure` has answered.
+    pub(crate) registration: Option<Arc<Registration>>,
+    pub(crate) phase: Phase,
+    pub(crate) exchange: Option<Box<Exchange>>,
+    pub(crate) limiter: Limiter,
+    /// The time of this hook, once it was asked for.
+    pub(crate) now: Option<Now>,
+    /// Series by handle, as far as this instance has used them.
+    pub(crate) series: Vec<Option<Arc<Series>>>,
+    /// True for the trial instance at load: its metric definitions replace older ones.
+    pub(crate) trial: bool,
+    heads_before: Option<Box<Heads>>,
+    shared_before: Option<Box<SharedBefore>>,
+}
+
+/// A hook's frozen time.
+#[derive(Clone, Copy)]
+pub(crate) struct Now {
+    pub(crate) unix_ms: u64,
+    pub(crate) monotonic_ns: u64,
+}
+
+impl State {
+    pub(crate) fn new(common: Arc<Common>, trial: bool) -> Self {
+        let limiter = Limiter { bytes_max: common.memory_bytes_max, bytes: 0, denied: false };
+        Self {
+            common,
+            registration: None,
+            phase: Phase::Outside,
+            exchange: None,
+            limiter,
+            now: None,
+            series: Vec::new(),
+            trial,
+            heads_before: None,
+            shared_before: None,
+        }
+    }
+
+    /// The time, frozen for the length of a hook.
+    pub(crate) fn now(&mut self) -> Now {
+        let started = self.common.started;
+        *self.now.get_or_insert_with(|| {
+            let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            Now {
+                unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
+                monotonic_ns: u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            }
+        })
+    }
+
+    /// Begins a hook.
+    pub(crate) fn enter(&mut self, phase: Phase, exchange: Box<Exchange>) {
+        self.phase = phase;
+        self.exchange = Some(exchange);
+        self.limiter.denied = false;
+    }
+
+    /// Ends a hook: gives the exchange back.
+    pub(crate) fn leave(&mut self) -> Option<Box<Exchange>> {
+        self.phase = Phase::Outside;
+        self.now = None;
+        self.exchange.take()
+    }
+
+    /// Keeps the heads as they are, so that a fault later in this hook can undo its edits.
+    pub(crate) fn remember_heads(&mut self) {
+        if let (None, Some(exchange)) = (&self.heads_before, &self.exchange) {
+            self.heads_before = Some(Box::new(Heads::of(exchange)));
+        }
+    }
+
+    /// Keeps what plugins share, for the same reason.
+    pub(crate) fn remember_shared(&mut self) {
+        if let (None, Some(exchange)) = (&self.shared_before, &self.exchange) {
+            let shared = &exchange.shared;
+            self.shared_before = Some(Box::new(SharedBefore {
+                attributes: shared.attributes.clone(),
+                notes: shared.notes.clone(),
+                principal: shared.principal.clone(),
+                credential: shared.credential.clone(),
+            }));
+        }
+    }
+
+    /// The hook went well: its changes stay.
+    pub(crate) fn keep(&mut self) {
+        self.heads_before = None;
+        self.shared_before = None;
+    }
+
+    /// The hook failed: what it changed by host calls is undone.
+    pub(crate) fn undo(&mut self, exchange: &mut Exchange) {
+        if let Some(heads) = self.heads_before.take() {
+            heads.restore(exchange);
+        }
+        if let Some(before) = self.shared_before.take() {
+            let shared = &mut exchange.shared;
+            shared.attributes = before.attributes;
+            shared.notes = before.notes;
+            shared.principal = before.principal;
+            shared.credential = before.credential;
+        }
+    }
+}
+
+struct Heads {
+    request: RequestHead,
+    response: Option<ResponseHead>,
+}
+
+struct SharedBefore {
+    attributes: Vec<(Arc<str>, Bytes)>,
+    notes: Vec<(u8, Bytes)>,
+    principal: Option<Box<Principal>>,
+    credential: Credential,
+}
+
+impl Heads {
+    fn of(exchange: &Exchange) -> Self {
+        let request = &exchange.request;
+        let response = exchange.response.as_ref();
+        Self {
+            request: RequestHead {
+                method: request.method.clone(),
+                target: request.target.clone(),
+                path: request.path.clone(),
+                authority: request.authority.clone(),
+                version: request.version,
+                headers: request.headers.clone(),
+                framing: request.framing,
+                expects_continue: request.expects_continue,
+            },
+            response: response.map(|head| ResponseHead {
+                status: head.status,
+                reason: head.reason.clone(),
+                headers: head.headers.clone(),
+            }),
+        }
+    }
+
+    fn restore(self, exchange: &mut Exchange) {
+        exchange.request = self.request;
+        exchange.response = self.response;
+    }
+}
+
+/// Holds an instance to its memory, and remembers that it was held.
+pub(crate) struct Limiter {
+    bytes_max: usize,
+    /// Linear memory in use, all memories of the instance together.
+    bytes: usize,
+    /// True once a growth was denied: tells a death for want of memory from a panic.
+    pub(crate) denied: bool,
+}
+
+impl Limiter {
+    /// True above 75 % of the limit: a plugin that leaks is replaced before it dies.
+    pub(crate) fn above_watermark(&self) -> bool {
+        self.bytes > self.bytes_max / 4 * 3
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let after = self.bytes.saturating_add(desired.saturating_sub(current));
+        if after > self.bytes_max || maximum.is_some_and(|maximum| desired > maximum) {
+            self.denied = true;
+            return Ok(false);
+        }
+        self.bytes = after;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let fits = desired <= TABLE_ELEMENTS_MAX && maximum.is_none_or(|maximum| desired <= maximum);
+        self.denied |= !fits;
+        Ok(fits)
+    }
+
+    fn instances(&self) -> usize {
+        64
+    }
+
+    fn tables(&self) -> usize {
+        64
+    }
+
+    fn memories(&self) -> usize {
+        16
+    }
+}

@@ -1,0 +1,156 @@
+//! The plugin clock: a thread that advances the engine's epoch each millisecond
+//! while some hook runs, and sleeps when none does.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
+use wasmtime::Engine;
+
+/// Length of an epoch.
+const TICK: Duration = Duration::from_millis(1);
+/// Ticks without a running hook after which the thread sleeps.
+const IDLE_TICKS: u32 = 100;
+
+/// Owns the thread; dropping it stops and joins it.
+pub(crate) struct Ticker {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    parked: AtomicBool,
+    stop: AtomicBool,
+    /// One per worker: each counts hooks on a cache line of its own.
+    workers: Mutex<Vec<Weak<Activity>>>,
+}
+
+/// A worker's running hooks: odd while one runs.
+#[repr(align(128))]
+struct Activity(AtomicU64);
+
+/// A worker's handle to the ticker.
+pub(crate) struct Pulse {
+    activity: Arc<Activity>,
+    shared: Arc<Shared>,
+    thread: Thread,
+}
+
+/// While it lives, epochs pass.
+pub(crate) struct Running<'a>(&'a Pulse);
+
+impl Ticker {
+    pub(crate) fn start(engine: Engine) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            parked: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            workers: Mutex::new(Vec::new()),
+        });
+        let seen = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("plugin-clock".to_owned()).spawn(move || seen.run(&engine))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// A new handle, for one worker.
+    pub(crate) fn pulse(&self) -> Option<Pulse> {
+        let thread = self.thread.as_ref()?.thread().clone();
+        let activity = Arc::new(Activity(AtomicU64::new(0)));
+        let mut workers = self.shared.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.retain(|worker| worker.strong_count() > 0);
+        workers.push(Arc::downgrade(&activity));
+        Some(Pulse { activity, shared: Arc::clone(&self.shared), thread })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_parked(&self) -> bool {
+        self.shared.parked.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // A panic of the clock thread has been told by the panic hook already.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Pulse {
+    /// Marks that hooks run. Not nested: one at a time per worker.
+    pub(crate) fn run(&self) -> Running<'_> {
+        // Sequentially consistent on both sides: either the ticker sees that we run
+        // before it sleeps, or we see that it sleeps and wake it.
+        self.activity.0.fetch_add(1, Ordering::SeqCst);
+        if self.shared.parked.load(Ordering::SeqCst) {
+            self.thread.unpark();
+        }
+        Running(self)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.activity.0.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Shared {
+    fn run(&self, engine: &Engine) {
+        let mut idle = 0;
+        let mut counts = 0;
+        while !self.stop.load(Ordering::SeqCst) {
+            std::thread::park_timeout(TICK);
+            engine.increment_epoch();
+            let (running, sum) = self.look();
+            idle = if running || sum != counts { 0 } else { idle + 1 };
+            counts = sum;
+            if idle >= IDLE_TICKS {
+                idle = 0;
+                self.sleep();
+            }
+        }
+    }
+
+    /// Whether some hook runs now, and how many have begun or ended at all.
+    fn look(&self) -> (bool, u64) {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.iter().filter_map(Weak::upgrade).fold((false, 0), |(running, sum), worker| {
+            let count = worker.0.load(Ordering::SeqCst);
+            (running || count % 2 == 1, sum.wrapping_add(count))
+        })
+    }
+
+    fn sleep(&self) {
+        self.parked.store(true, Ordering::SeqCst);
+        while !self.stop.load(Ordering::SeqCst) && !self.look().0 {
+            std::thread::park();
+        }
+        self.parked.store(false, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::{EngineSettings, PluginEngine};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn the_clock_sleeps_when_idle_and_wakes_for_a_hook() {
+        let engine = PluginEngine::new(&EngineSettings { instances_max: 2, backtraces: false }).expect("an engine");
+        let pulse = engine.ticker().pulse().expect("a running ticker");
+        let until = Instant::now() + Duration::from_secs(10);
+        while !engine.ticker().is_parked() {
+            assert!(Instant::now() < until, "never slept");
+            std::thread::yield_now();
+        }
+        let running = pulse.run();
+        while engine.ticker().is_parked() {
+            assert!(Instant::now() < until, "never woke");
+            std::thread::yield_now();
+        }
+        drop(running);
+    }
+}

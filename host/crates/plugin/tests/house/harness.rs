@@ -1,0 +1,181 @@
+//! A chain of guests with everything around it, and exchanges to send through it.
+
+use gatelodge_plugin::{
+    Chain, EngineSettings, Grants, KeySets, Level, LoadError, LogSink, Metrics, ModuleSource, Plane, PlaneSettings,
+    PluginEngine, PluginSettings, Surroundings,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll, Waker};
+use wire::fault::PluginFault;
+use wire::ports::{Plugins as _, Step};
+use wire::{ConnFacts, Exchange, Framing, Kind, RequestHead, ResponseHead, Scheme};
+
+/// What the sink heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) plugin: String,
+    pub(crate) level: Level,
+    pub(crate) message: String,
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+/// Keeps all lines.
+#[derive(Default)]
+pub(crate) struct Ears {
+    pub(crate) lines: Mutex<Vec<Line>>,
+    pub(crate) faults: Mutex<Vec<(String, PluginFault, String)>>,
+}
+
+impl LogSink for Ears {
+    fn enabled(&self, _plugin: &str, level: Level) -> bool {
+        level > Level::Trace
+    }
+
+    fn write(&self, plugin: &str, level: Level, message: &str, fields: &[(String, String)]) {
+        let line = Line { plugin: plugin.to_owned(), level, message: message.to_owned(), fields: fields.to_vec() };
+        self.lines.lock().expect("no test panics with it").push(line);
+    }
+
+    fn fault(&self, plugin: &str, kind: PluginFault, text: &str) {
+        self.faults.lock().expect("no test panics with it").push((plugin.to_owned(), kind, text.to_owned()));
+    }
+}
+
+/// One engine for all tests: as in the program.
+fn engine() -> Arc<PluginEngine> {
+    static ENGINE: OnceLock<Arc<PluginEngine>> = OnceLock::new();
+    let make =
+        || Arc::new(PluginEngine::new(&EngineSettings { instances_max: 200, backtraces: true }).expect("an engine"));
+    Arc::clone(ENGINE.get_or_init(make))
+}
+
+/// A plane with what it was made from.
+pub(crate) struct House {
+    pub(crate) plane: Plane,
+    pub(crate) chain: Arc<Chain>,
+    pub(crate) ears: Arc<Ears>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// The settings of a guest with all grants.
+pub(crate) fn guest(name: &str) -> PluginSettings {
+    let bytes: Arc<[u8]> = gatelodge_guests::component(name).into();
+    let mut settings = PluginSettings::new(name, ModuleSource { label: format!("{name}.wasm"), bytes });
+    settings.grants = Grants { log: true, metrics: true, identity: true, written: false };
+    settings
+}
+
+/// The same, changed.
+pub(crate) fn guest_with(name: &str, change: impl FnOnce(&mut PluginSettings)) -> PluginSettings {
+    let mut settings = guest(name);
+    change(&mut settings);
+    settings
+}
+
+pub(crate) fn load(plugins: Vec<PluginSettings>, key_sets: KeySets) -> Result<House, Vec<LoadError>> {
+    let ears = Arc::new(Ears::default());
+    let metrics = Metrics::new();
+    let around = Surroundings {
+        engine: engine(),
+        key_sets: Arc::new(key_sets),
+        log: Arc::clone(&ears) as Arc<dyn LogSink>,
+        metrics: Arc::clone(&metrics),
+        path_rules: wire::target::PathRules::default(),
+    };
+    let chain = Arc::new(Chain::load(&PlaneSettings { plugins }, &around)?);
+    let plane = chain.plane();
+    Ok(House { plane, chain, ears, metrics })
+}
+
+pub(crate) fn house(plugins: Vec<PluginSettings>) -> House {
+    load(plugins, KeySets::new()).unwrap_or_else(|errors| panic!("does not load: {errors:?}"))
+}
+
+/// A request with these fields.
+pub(crate) fn request(target: &str, fields: &[(&str, &str)]) -> Box<Exchange> {
+    let address = |text: &str| text.parse().expect("an address");
+    let conn = ConnFacts::new(address("203.0.113.7:51812"), address("192.0.2.1:80"), Scheme::Http, false);
+    let target: http::uri::PathAndQuery = target.parse().expect("a target");
+    let path = wire::target::canonical(target.path(), wire::target::PathRules::default()).expect("a path");
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(name.parse::<HeaderName>().expect("a name"), HeaderValue::from_str(value).expect("a value"));
+    }
+    let head = RequestHead {
+        method: Method::GET,
+        target,
+        path,
+        authority: HeaderValue::from_static("example.com"),
+        version: Version::HTTP_11,
+        headers,
+        framing: Framing::None,
+        expects_continue: false,
+    };
+    static IDS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    let id = IDS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    Box::new(Exchange::new(Arc::new(conn), head, id))
+}
+
+/// Hooks never wait: one poll is enough.
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("a hook waited"),
+    }
+}
+
+impl House {
+    pub(crate) fn way_in(&self, exchange: Box<Exchange>) -> (Box<Exchange>, Step) {
+        now(self.plane.request_head(exchange))
+    }
+
+    pub(crate) fn way_out(&self, exchange: Box<Exchange>) -> (Box<Exchange>, Step) {
+        now(self.plane.response_head(exchange))
+    }
+
+    /// In, and out with a response of the backend.
+    pub(crate) fn round(&self, exchange: Box<Exchange>, status: u16) -> (Box<Exchange>, Step) {
+        let (mut exchange, step) = self.way_in(exchange);
+        assert!(matches!(step, Step::Continue), "{}", told(&step));
+        exchange.response = Some(ResponseHead::new(StatusCode::from_u16(status).expect("a status")));
+        exchange.source = wire::exchange::Source::Backend;
+        self.way_out(exchange)
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.ears.lines.lock().expect("no test panics with it").iter().map(|line| line.message.clone()).collect()
+    }
+}
+
+/// A step in words.
+pub(crate) fn told(step: &Step) -> String {
+    match step {
+        Step::Continue => "continue".to_owned(),
+        Step::Answer(answer) => {
+            format!("answer {} by {}: {}", answer.status.as_u16(), answer.plugin, String::from_utf8_lossy(&answer.body))
+        }
+        Step::Fault(fault) => match &fault.kind {
+            Kind::Plugin(name, kind) => {
+                format!("fault {} of {name}: {}", kind.as_str(), fault.detail.as_deref().unwrap_or(""))
+            }
+            _ => fault.to_string(),
+        },
+    }
+}
+
+/// All lines of a request field.
+pub(crate) fn lines(exchange: &Exchange, name: &str) -> Vec<String> {
+    text(&exchange.request.headers, name)
+}
+
+/// All lines of a response field.
+pub(crate) fn response_lines(exchange: &Exchange, name: &str) -> Vec<String> {
+    exchange.response.as_ref().map(|head| text(&head.headers, name)).unwrap_or_default()
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Vec<String> {
+    headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+}

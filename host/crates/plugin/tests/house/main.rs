@@ -1,0 +1,5 @@
+//! Guests in the real plane: one guest program per behaviour, one test of its name.
+
+mod harness;
+mod hooks;
+mod refusals;

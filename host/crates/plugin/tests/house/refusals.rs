@@ -1,0 +1,96 @@
+//! Plugins that do not load: each is refused with its name, the import, and what to write.
+
+use crate::harness::{guest, guest_with, load};
+use gatelodge_plugin::{Grants, KeySets, LoadError};
+
+fn refusal(settings: gatelodge_plugin::PluginSettings) -> LoadError {
+    let errors = load(vec![settings], KeySets::new()).err().expect("refused");
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    errors.into_iter().next().expect("one")
+}
+
+#[test]
+fn missing_grant() {
+    let error = refusal(guest_with("pass", |settings| settings.grants = Grants::default()));
+    assert_eq!(error.plugin, "pass");
+    assert_eq!(error.import.as_deref(), Some("gatelodge:plugin/log@0.1.0"));
+    assert!(error.help.expect("help").ends_with("[plugin.grants]\nlog = true"));
+}
+
+#[test]
+fn unused_grant() {
+    let written = Grants { log: true, metrics: true, identity: false, written: true };
+    let error = refusal(guest_with("pass", |settings| settings.grants = written));
+    assert!(error.message.contains("metrics"), "{error}");
+}
+
+#[test]
+fn bytes_that_are_no_component() {
+    for (bytes, word) in [
+        (&b"<html>"[..], "not a WebAssembly file"),
+        (b"\0asm\x01\0\0\0", "core module"),
+        (b"\x7fELF", "precompiled"),
+        (b"\0asm\x0d\0\x01\0\xff\xff\xff", "not a valid component"),
+        (b"\0asm\x0d\0\x01\0", "lifecycle"),
+    ] {
+        let error = refusal(guest_with("pass", |settings| settings.module.bytes = bytes.into()));
+        assert!(error.message.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn cut_and_bent_components_never_panic() {
+    let whole = gatelodge_guests::component("pass");
+    for at in (8..whole.len()).step_by(whole.len() / 24) {
+        let cut = guest_with("pass", |settings| settings.module.bytes = whole[..at].into());
+        assert!(load(vec![cut], KeySets::new()).is_err(), "cut at {at}");
+        let mut bent = whole.to_vec();
+        bent[at] ^= 0x55;
+        let bent = guest_with("pass", |settings| settings.module.bytes = bent.into());
+        // A bent byte may be in a name or in data: then it loads.
+        drop(load(vec![bent], KeySets::new()));
+    }
+}
+
+#[test]
+fn wrong_version() {
+    // The same length, so that all sizes stay right.
+    let bytes = gatelodge_guests::component("pass");
+    let (old, new) = (b"@0.1.0", b"@0.2.0");
+    let mut bytes = bytes.to_vec();
+    for at in 0..bytes.len() - old.len() {
+        if &bytes[at..at + old.len()] == old {
+            bytes[at..at + old.len()].copy_from_slice(new);
+        }
+    }
+    let settings = guest_with("pass", |settings| settings.module.bytes = bytes.into());
+    let errors = load(vec![settings], KeySets::new()).err().expect("refused");
+    assert!(errors.iter().all(|error| error.message.contains("@0.2.0")), "{errors:?}");
+    assert!(errors.iter().any(|error| error.import.as_deref() == Some("gatelodge:plugin/log@0.2.0")), "{errors:?}");
+}
+
+#[test]
+fn names_and_numbers() {
+    let errors = load(vec![guest("pass"), guest("pass")], KeySets::new()).err().expect("refused");
+    assert_eq!((errors.len(), errors[0].index), (1, 1));
+    for (settings, word) in [
+        (guest_with("pass", |settings| settings.name = "a b".to_owned()), "name"),
+        (guest_with("pass", |settings| settings.deadline = std::time::Duration::ZERO), "deadline_ms"),
+        (guest_with("pass", |settings| settings.instances_max = 0), "instances_max"),
+        (guest_with("pass", |settings| settings.config_json = "{".to_owned()), "JSON"),
+        (guest_with("pass", |settings| settings.matches.paths = vec!["api".to_owned()]), "match.path"),
+        (guest_with("pass", |settings| settings.memory_bytes_max = 65_536), "memory"),
+    ] {
+        let error = refusal(settings);
+        assert!(error.message.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn more_plugins_than_bits() {
+    let many = (0..65).map(|n| guest_with("pass", |settings| settings.name = format!("p{n}")));
+    let errors = load(many.collect(), KeySets::new()).err().expect("refused");
+    assert_eq!((errors.len(), errors[0].index), (1, 64));
+    let most = (0..64).map(|n| guest_with("pass", |settings| settings.name = format!("p{n}")));
+    assert!(load(most.collect(), KeySets::new()).is_ok());
+}
