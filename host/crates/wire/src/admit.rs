@@ -123,27 +123,40 @@ fn look(headers: &HeaderMap, trusted: bool, rules: &AdmitRules) -> Result<Seen, 
         return Err(Kind::HeadTooLarge.into());
     }
     let mut seen = Seen::default();
-    for name in headers.keys() {
+    let mut options = false;
+    let mut hosts = 0;
+    for (name, value) in headers {
         if name.as_str().len() > rules.header_name_bytes_max {
             return Err(Kind::BadRequest("field name too long").into());
         }
         match classify(name.as_str()) {
-            Class::EndToEnd | Class::Host => {}
+            Class::EndToEnd => {}
+            Class::Host => hosts += 1,
             Class::Framing => seen.framing = true,
             Class::Expect => seen.expect = true,
-            Class::Connection => seen.connection = true,
+            Class::Connection => {
+                seen.connection = true;
+                options |= !names_no_field(value.as_bytes());
+            }
             Class::ForwardedFor if trusted => seen.forwarded_for = true,
             Class::Forwarded if trusted => {}
-            Class::HopByHop | Class::Forwarded | Class::ForwardedFor | Class::Never => seen.remove.push(name.clone()),
+            Class::HopByHop | Class::Forwarded | Class::ForwardedFor | Class::Never => {
+                seen.remove.push(name.clone());
+            }
         }
     }
-    if headers.get_all(HOST).iter().nth(1).is_some() {
+    if hosts > 1 {
         return Err(Kind::BadRequest("several Host fields (RFC 9112 §3.2)").into());
     }
-    if seen.connection {
+    if options {
         look_at_options(headers, &mut seen.remove)?;
     }
     Ok(seen)
+}
+
+/// True for the options that are no names of fields.
+fn names_no_field(option: &[u8]) -> bool {
+    option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
 }
 
 /// Names that `Connection` lists go no further (RFC 9110 §7.6.1), but it can't
@@ -160,7 +173,7 @@ fn look_at_options(headers: &HeaderMap, remove: &mut Vec<HeaderName>) -> Result<
         return Err(Kind::BadRequest("Connection lists too many names").into());
     }
     for option in connection_options(headers) {
-        if option.eq_ignore_ascii_case("keep-alive") || option.eq_ignore_ascii_case("close") {
+        if names_no_field(option.as_bytes()) {
             continue;
         }
         let Ok(name) = HeaderName::from_bytes(option.as_bytes()) else { continue };

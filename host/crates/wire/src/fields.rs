@@ -77,17 +77,31 @@ pub(crate) enum Class {
 }
 
 /// The class of a name, which is in lower case as in any [`HeaderName`].
+///
+/// This runs for each field of each request: the first letter tells most names
+/// apart from the few that mean something here, look-alikes included.
 pub(crate) fn classify(name: &str) -> Class {
-    match name {
-        "host" => Class::Host,
-        "content-length" | "transfer-encoding" => Class::Framing,
-        "expect" => Class::Expect,
-        "connection" => Class::Connection,
-        "x-forwarded-for" => Class::ForwardedFor,
-        _ if is_hop_by_hop_name(name) => Class::HopByHop,
-        _ if is_forwarded_name(name) => Class::Forwarded,
-        _ if is_never_name(name) || is_reserved(name) || is_look_alike(name) => Class::Never,
-        _ => Class::EndToEnd,
+    let special = match name.as_bytes().first() {
+        Some(b'c') => match name {
+            "connection" => return Class::Connection,
+            "content-length" => return Class::Framing,
+            _ => None,
+        },
+        Some(b'h') => (name == "host").then_some(Class::Host),
+        Some(b'e') => (name == "expect").then_some(Class::Expect),
+        Some(b't') if name == "transfer-encoding" => Some(Class::Framing),
+        Some(b'x') if name == "x-forwarded-for" => Some(Class::ForwardedFor),
+        Some(b't' | b'k' | b'p' | b'u') if is_hop_by_hop_name(name) => Some(Class::HopByHop),
+        Some(b'f' | b'x') if is_forwarded_name(name) => Some(Class::Forwarded),
+        Some(b'p' | b'x') if is_never_name(name) => Some(Class::Never),
+        Some(b'm') => is_reserved(name).then_some(Class::Never),
+        Some(b't' | b'k' | b'p' | b'u' | b'f' | b'x') => None,
+        _ => return Class::EndToEnd,
+    };
+    match special {
+        Some(class) => class,
+        None if is_look_alike(name) => Class::Never,
+        None => Class::EndToEnd,
     }
 }
 
@@ -162,7 +176,7 @@ pub fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Class, classify, is_look_alike, is_reserved};
+    use super::{Class, classify, is_forwarded_name, is_hop_by_hop_name, is_look_alike, is_never_name, is_reserved};
 
     #[test]
     fn names_have_their_class() {
@@ -205,6 +219,62 @@ mod tests {
             assert_eq!(classify(name), class, "{name}");
         }
     }
+
+    /// [`classify`] by the plain questions, without its short cuts.
+    fn plainly(name: &str) -> Class {
+        match name {
+            "host" => Class::Host,
+            "content-length" | "transfer-encoding" => Class::Framing,
+            "expect" => Class::Expect,
+            "connection" => Class::Connection,
+            "x-forwarded-for" => Class::ForwardedFor,
+            _ if is_hop_by_hop_name(name) => Class::HopByHop,
+            _ if is_forwarded_name(name) => Class::Forwarded,
+            _ if is_never_name(name) || is_reserved(name) || is_look_alike(name) => Class::Never,
+            _ => Class::EndToEnd,
+        }
+    }
+
+    #[test]
+    fn short_cuts_change_no_class() {
+        for name in NAMES {
+            for name in [name.to_string(), name.replacen('-', "_", 1), name.replace('-', "_"), format!("{name}x")] {
+                assert_eq!(classify(&name), plainly(&name), "{name}");
+                assert_eq!(classify(&name[1..]), plainly(&name[1..]), "{name}");
+            }
+        }
+    }
+
+    const NAMES: [&str; 28] = [
+        "host",
+        "expect",
+        "content-length",
+        "content-type",
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+        "forwarded",
+        "x-real-ip",
+        "x-original-for",
+        "x-original-proto",
+        "x-original-host",
+        "proxy",
+        "x-original-url",
+        "x-rewrite-url",
+        "x-iis-windowsauthtoken",
+        "ms-aspnetcore-token",
+    ];
 
     #[test]
     fn reserved_is_a_prefix_in_any_spelling() {
