@@ -11,6 +11,7 @@ mod builtin;
 mod crash;
 mod examples;
 mod outbound;
+mod plugins;
 mod refused;
 mod response;
 mod start;
