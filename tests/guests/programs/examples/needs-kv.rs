@@ -1,0 +1,23 @@
+//! Imports `kv`, which needs a grant: a store by name.
+#![forbid(unsafe_code)]
+
+use gatelodge_sdk::{Config, Plugin, Registration, RequestHead, Response, Verdict, View, kv};
+
+gatelodge_sdk::manifest! { name: "needs-kv", version: "0.1.0", grants: { "log": true, "state": ["things"] } }
+gatelodge_sdk::export!(Needy; request_head);
+
+struct Needy;
+
+impl Plugin for Needy {
+    fn configure(_config: Config) -> Result<(Self, Registration), String> {
+        Ok((Self, Registration::new()))
+    }
+}
+
+impl RequestHead for Needy {
+    fn request_head(&mut self, _view: &View) -> Verdict {
+        Response::new(200)
+            .text(&format!("{:?}", kv::get("things", "a").map(|entry| entry.map(|entry| entry.version))))
+            .verdict()
+    }
+}

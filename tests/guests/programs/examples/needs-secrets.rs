@@ -1,0 +1,21 @@
+//! Imports `secrets`, which needs a grant: a secret by name.
+#![forbid(unsafe_code)]
+
+use gatelodge_sdk::{Config, Plugin, Registration, RequestHead, Response, Verdict, View, secrets};
+
+gatelodge_sdk::manifest! { name: "needs-secrets", version: "0.1.0", grants: { "log": true, "secrets": ["thing"] } }
+gatelodge_sdk::export!(Needy; request_head);
+
+struct Needy;
+
+impl Plugin for Needy {
+    fn configure(_config: Config) -> Result<(Self, Registration), String> {
+        Ok((Self, Registration::new()))
+    }
+}
+
+impl RequestHead for Needy {
+    fn request_head(&mut self, _view: &View) -> Verdict {
+        Response::new(200).text(&format!("{:?}", secrets::reveal("thing").map(|bytes| bytes.len()))).verdict()
+    }
+}
