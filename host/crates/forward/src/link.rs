@@ -98,14 +98,14 @@ impl Link {
         let _place = Place::take(&self.waiting, self.waiting_max).ok_or(Kind::QueueFull)?;
         let mut state = self.seen.borrow().state.clone();
         let deadline = Instant::now() + self.waiting_time_max;
-        let (mut first, mut stale) = (true, None);
+        let mut first = true;
         loop {
             let look = look(&state.borrow_and_update());
-            let mut until = deadline;
+            let (mut until, mut stale) = (deadline, None);
             match look {
                 Look::Ready(paired) => return Ok(Rc::new(paired)),
                 Look::Asleep => self.tell_wake(deadline).await?,
-                Look::Busy => stale = None,
+                Look::Busy => {}
                 Look::Down(report) if !first => return Err(Kind::StartFailed(report).into()),
                 Look::Down(report) => {
                     // An old report: this request asks for a new attempt.
@@ -117,7 +117,7 @@ impl Link {
                 }
             }
             first = false;
-            match (timeout_at(until, state.changed()).await, stale.take()) {
+            match (timeout_at(until, state.changed()).await, stale) {
                 (Ok(Ok(())), _) => {}
                 (Ok(Err(_)), _) => return Err(Kind::Stopping.into()),
                 (Err(_), Some(report)) => return Err(Kind::StartFailed(report).into()),
@@ -171,7 +171,7 @@ struct Place<'a>(&'a AtomicUsize);
 impl<'a> Place<'a> {
     fn take(waiting: &'a AtomicUsize, places: usize) -> Option<Self> {
         let taken = waiting.fetch_update(Relaxed, Relaxed, |count| (count < places).then_some(count + 1));
-        taken.is_ok().then_some(Self(waiting))
+        taken.is_ok().then(|| Self(waiting))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Responses as they come over the wire: taken, refused, cut.
 
 use super::support::{House, collect, exchange, no_body, read_head, reset, within, write};
+use crate::ForwardSettings;
 use http_body::Body as _;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
@@ -188,34 +189,65 @@ async fn broken_chunks_end_the_body_with_a_fault() {
     assert!(matches!(fault.kind, Kind::BadResponse(_)), "{fault}");
 }
 
+fn impatient() -> ForwardSettings {
+    ForwardSettings { idle_ms_max: 800, ..ForwardSettings::default() }
+}
+
 #[tokio::test]
-async fn silence_is_cut_and_a_trickle_is_not() {
-    let settings = || crate::ForwardSettings { idle_ms_max: 300, ..crate::ForwardSettings::default() };
-    let get = exchange("GET", "/", &[]);
+async fn silence_before_the_head_is_cut() {
+    let house = House::with(impatient()).await;
+    let exchange = exchange("GET", "/", &[]);
+    let (result, _stream) = tokio::join!(house.send(&exchange, no_body()), house.accept());
+    let fault = result.err().expect("a timeout");
+    assert!(matches!(fault.kind, Kind::BackendTimeout("first byte", limit) if limit == Duration::from_millis(800)));
+}
 
-    let house = House::with(settings()).await;
-    let (result, _stream) = tokio::join!(house.send(&get, no_body()), house.accept());
-    let fault = result.err().expect("silence before the head");
-    assert!(matches!(fault.kind, Kind::BackendTimeout("first byte", limit) if limit == Duration::from_millis(300)));
-
-    let house = House::with(settings()).await;
-    let (result, _stream) = house.answer(&get, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc").await;
-    let (_, body) = result.expect("a head");
-    let fault = collect(body).await.expect_err("silence inside the body");
+#[tokio::test]
+async fn silence_inside_the_body_is_cut() {
+    let house = House::with(impatient()).await;
+    let raw = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc";
+    let (result, _stream) = house.answer(&exchange("GET", "/", &[]), raw).await;
+    let fault = collect(result.expect("a head").1).await.expect_err("a timeout");
     assert!(matches!(fault.kind, Kind::BackendTimeout("next byte", _)), "{fault}");
+}
 
-    let house = House::with(settings()).await;
-    let (result, mut stream) = house.answer(&get, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n").await;
-    let (_, body) = result.expect("a head");
+#[tokio::test]
+async fn a_trickle_is_not_cut() {
+    let house = House::with(impatient()).await;
+    let raw = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n";
+    let (result, mut stream) = house.answer(&exchange("GET", "/", &[]), raw).await;
     let trickle = async {
         let mut beat = tokio::time::interval(Duration::from_millis(100));
-        for byte in b"123456789" {
+        for byte in b"123456789abc" {
             beat.tick().await;
             write(&mut stream, &[*byte]).await;
         }
     };
-    let (body, ()) = tokio::join!(collect(body), trickle);
-    assert_eq!(body.expect("nine beats, each in time"), b"123456789");
+    let (body, ()) = tokio::join!(collect(result.expect("a head").1), trickle);
+    assert_eq!(body.expect("each byte came in time"), b"123456789abc");
+}
+
+#[tokio::test]
+async fn a_timer_that_fires_for_an_earlier_request_does_no_harm() {
+    // The connection's one timer is armed by the first request and fires during the third.
+    let house = House::with(ForwardSettings { idle_ms_max: 400, ..ForwardSettings::default() }).await;
+    let exchange = exchange("GET", "/", &[]);
+    let backend = async {
+        let mut stream = house.accept().await;
+        for _ in 0..3 {
+            read_head(&mut stream).await;
+            tokio::time::sleep(Duration::from_millis(160)).await;
+            write(&mut stream, b"HTTP/1.1 204 No Content\r\n\r\n").await;
+        }
+        stream
+    };
+    let requests = async {
+        for _ in 0..3 {
+            assert!(house.send(&exchange, no_body()).await.is_ok());
+        }
+    };
+    let ((), _stream) = tokio::join!(requests, backend);
+    assert_eq!(house.forwarder.counters().connects(), 1);
 }
 
 #[tokio::test]

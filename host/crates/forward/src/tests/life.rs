@@ -6,6 +6,7 @@ use super::support::{
 use crate::ForwardSettings;
 use bytes::Bytes;
 use http_body::Frame;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use wire::{Fault, Framing, Kind};
 
@@ -105,22 +106,74 @@ async fn a_request_goes_again_once_at_most() {
 }
 
 #[tokio::test]
+async fn a_second_sending_takes_a_new_connection() {
+    let house = House::open().await;
+    let exchange = exchange("GET", "/", &[]);
+    let (mut one, mut two) = two_idle(&house).await;
+    let backend = async {
+        // The one that is taken dies; the other, as stale perhaps, stays idle.
+        let (mut first, mut second) = ([0], [0]);
+        let taken = tokio::select! {
+            _ = one.peek(&mut first) => &mut one,
+            _ = two.peek(&mut second) => &mut two,
+        };
+        read_head(taken).await;
+        taken.shutdown().await.expect("open");
+        let mut fresh = house.accept().await;
+        read_head(&mut fresh).await;
+        write(&mut fresh, OK).await;
+        fresh
+    };
+    let (result, _fresh) = tokio::join!(house.send(&exchange, no_body()), within(backend));
+    assert!(result.is_ok());
+    assert_eq!((house.forwarder.counters().connects(), house.forwarder.counters().retries()), (3, 1));
+}
+
+#[tokio::test]
+async fn an_upload_of_which_nothing_was_sent_goes_again_whole() {
+    for (framing, wanted) in [(Framing::Length(2), "hi"), (Framing::Chunked, "2\r\nhi\r\n0\r\n\r\n")] {
+        let (house, stream) = warm(ForwardSettings::default()).await;
+        // The poller has no time to see it, so that the write is the first to know.
+        reset(stream);
+        let exchange = upload("POST", framing);
+        let backend = async {
+            let mut fresh = house.accept().await;
+            let head = read_head(&mut fresh).await;
+            let seen = read_text(&mut fresh, wanted.len()).await;
+            write(&mut fresh, OK).await;
+            (head, seen, fresh)
+        };
+        let (result, (head, seen, _fresh)) = tokio::join!(house.send(&exchange, body(&["hi"])), within(backend));
+        assert!(result.is_ok());
+        assert!(head.starts_with("POST /up HTTP/1.1\r\n"), "{head}");
+        assert_eq!(seen, wanted);
+        assert_eq!(house.forwarder.counters().retries(), 1);
+        assert_eq!(house.forwarder.idle_connections(), 1);
+    }
+}
+
+/// Makes two connections idle, and gives their other ends.
+async fn two_idle(house: &House) -> (TcpStream, TcpStream) {
+    let exchange = exchange("GET", "/", &[]);
+    let backend = async {
+        let (mut one, mut two) = (house.accept().await, house.accept().await);
+        read_head(&mut one).await;
+        read_head(&mut two).await;
+        write(&mut one, OK).await;
+        write(&mut two, OK).await;
+        (one, two)
+    };
+    let (one, two, streams) = tokio::join!(house.send(&exchange, no_body()), house.send(&exchange, no_body()), backend);
+    assert!(one.is_ok() && two.is_ok());
+    streams
+}
+
+#[tokio::test]
 async fn the_pool_keeps_no_more_than_its_limit_and_nothing_too_old() {
     for (limit, kept) in [(0, 0), (1, 1), (2, 2), (3, 2)] {
         let settings = ForwardSettings { idle_connections_max: limit, ..ForwardSettings::default() };
         let house = House::with(settings).await;
-        let exchange = exchange("GET", "/", &[]);
-        let backend = async {
-            let (mut one, mut two) = (house.accept().await, house.accept().await);
-            read_head(&mut one).await;
-            read_head(&mut two).await;
-            write(&mut one, OK).await;
-            write(&mut two, OK).await;
-            (one, two)
-        };
-        let (one, two, _streams) =
-            tokio::join!(house.send(&exchange, no_body()), house.send(&exchange, no_body()), backend);
-        assert!(one.is_ok() && two.is_ok());
+        let _streams = two_idle(&house).await;
         assert_eq!(house.forwarder.idle_connections(), kept, "{limit}");
     }
     let (house, mut old) = warm(ForwardSettings { idle_connection_ms_max: 20, ..ForwardSettings::default() }).await;

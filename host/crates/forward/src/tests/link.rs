@@ -187,9 +187,15 @@ async fn the_number_of_waiting_requests_is_limited() {
         assert!(matches!(result.err().expect("a fault").kind, Kind::StartFailed(_)));
     }
     // Their places are free again.
-    house.state.send_replace(ready(&house.listener, 1));
-    let (result, _stream) = house.answer(&exchange, OK).await;
-    assert!(result.is_ok());
+    house.state.send_replace(BackendState::Starting);
+    let mut house = house;
+    let fault = play(&mut house, async |house| {
+        tokio::task::yield_now().await;
+        house.state.send_replace(ready(&house.listener, 1));
+        serve(house).await;
+    })
+    .await;
+    assert!(fault.is_none(), "{fault:?}");
 }
 
 #[tokio::test]

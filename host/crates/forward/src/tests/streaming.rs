@@ -232,3 +232,20 @@ async fn a_request_body_is_let_go_once_all_of_it_was_taken() {
         assert_eq!(Arc::strong_count(&held), 1, "{framing:?}");
     }
 }
+
+#[tokio::test]
+async fn a_connection_idles_as_soon_as_the_last_byte_was_read() {
+    let cases = [("Content-Length: 2", "ab"), ("Transfer-Encoding: chunked", "2\r\nab\r\n0\r\nT: x\r\n\r\n")];
+    for (field, rest) in cases {
+        let house = House::open().await;
+        let head = format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\n");
+        let (result, mut stream) = house.answer(&exchange("GET", "/", &[]), head.as_bytes()).await;
+        let (_, mut response) = result.expect("a head");
+        assert!(!response.is_end_stream());
+        write(&mut stream, rest.as_bytes()).await;
+        let frame = within(response.frame()).await.expect("data").expect("no fault");
+        assert_eq!(frame.into_data().expect("data"), "ab");
+        assert!(response.is_end_stream(), "{field}");
+        assert_eq!(house.forwarder.idle_connections(), 1, "{field}");
+    }
+}
