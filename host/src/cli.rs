@@ -1,0 +1,88 @@
+//! The command line: flags to a [`Command`], without touching anything.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A gate in front of an application: wakes it, watches it, shields it.
+#[derive(Debug, Parser)]
+#[command(name = "gatelodge", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the app in APP_DIR by its web.config and plugins.toml
+    Run(RunArgs),
+    /// Read both files, load every plugin, print the effective configuration and every problem
+    Check(CheckArgs),
+    /// Print the version
+    Version {
+        /// How to print it
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        format: Output,
+    },
+}
+
+/// For people or for machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// What `run` and `check` share: where the configuration comes from.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SiteArgs {
+    /// Directory of the app: where web.config lies
+    #[arg(default_value = ".")]
+    pub(crate) app_dir: PathBuf,
+    /// Virtual path of the app, such as /app
+    #[arg(long, value_name = "PATH")]
+    pub(crate) path_base: Option<String>,
+    /// Where to listen, such as http://127.0.0.1:8080; port 0 picks a free one. Repeatable; replaces the file's list
+    #[arg(long, value_name = "URL")]
+    pub(crate) listen: Vec<String>,
+    /// Another file in the place of APP_DIR/plugins.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plugins: Option<PathBuf>,
+    /// A plugin to append to the file's list: builtin:NAME or a component file. Repeatable
+    #[arg(long = "plugin", value_name = "PATH")]
+    pub(crate) plugin: Vec<String>,
+    /// Worker threads, 1 to 256 (default: one per core)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) workers: Option<u16>,
+    /// Address of the admin listener, or off
+    #[arg(long, value_name = "ADDR|off")]
+    pub(crate) admin: Option<String>,
+}
+
+/// Flags of `run`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RunArgs {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub(crate) site: SiteArgs,
+    /// How log lines look
+    #[arg(long, value_enum, value_name = "text|json")]
+    pub(crate) log_format: Option<Output>,
+    /// More detail in the log; twice for every step
+    #[arg(short = 'v', action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// Flags of `check`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CheckArgs {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub(crate) site: SiteArgs,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(crate) format: Output,
+}

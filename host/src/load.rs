@@ -1,0 +1,129 @@
+//! From files and flags to documents: all problems at once, nothing started.
+
+use crate::cli::SiteArgs;
+use config::plugins_toml::{self, Listener};
+use config::{Document, Facts, File, Problem, Problems, Severity, modules};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Longest configuration file that is read, bytes; the reader's own limit is below it.
+const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// What was found, with what the command line adds.
+pub(crate) struct Loaded {
+    /// Both files, understood.
+    pub(crate) document: Document,
+    /// The app's folder.
+    pub(crate) root: PathBuf,
+    /// The folder that paths in plugins.toml are relative to.
+    pub(crate) folder: PathBuf,
+    /// `--listen`, where given.
+    pub(crate) listen: Vec<Listener>,
+    /// `--path-base`, where given.
+    pub(crate) path_base: Option<String>,
+}
+
+/// Reads the files of a site and checks the flags that add to them.
+///
+/// # Errors
+/// Every problem of both files and of the flags.
+pub(crate) fn load(args: &SiteArgs) -> Result<Loaded, Problems> {
+    let mut problems = Vec::new();
+    let listen: Vec<Listener> = args
+        .listen
+        .iter()
+        .filter_map(|url| match plugins_toml::parse_listener(url) {
+            Ok(listener) => Some(listener),
+            Err((what, help)) => {
+                problems.push(flag("--listen", what, help));
+                None
+            }
+        })
+        .collect();
+    let path_base = args.path_base.as_deref().and_then(|path| match plugins_toml::parse_path_base(path) {
+        Ok(path) => Some(path),
+        Err(what) => {
+            problems.push(flag("--path-base", what, "write --path-base /app"));
+            None
+        }
+    });
+    if args.admin.as_deref().is_some_and(|admin| admin != "off") {
+        problems.push(flag("--admin", "not yet: an admin address".into(), "write --admin off, or leave it out"));
+    }
+    let root = match std::fs::canonicalize(&args.app_dir) {
+        Ok(root) if root.is_dir() => root,
+        _ => {
+            let what = format!("{} is not a folder", args.app_dir.display());
+            problems.push(flag("APP_DIR", what, "name the folder that holds web.config"));
+            return Err(Problems::new(problems));
+        }
+    };
+    let toml_path = args.plugins.clone().unwrap_or_else(|| args.app_dir.join("plugins.toml"));
+    let web_config = web_config_name(&args.app_dir).and_then(|path| file(&path, false, &mut problems));
+    let toml = file(&toml_path, args.plugins.is_some(), &mut problems);
+    let folder = toml_path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    match config::read(web_config, toml, &facts()) {
+        Ok(document) => {
+            problems.extend(modules::check(&document.plugins_toml, folder));
+            if problems.iter().any(|problem| problem.severity == Severity::Error) {
+                problems.extend(document.warnings.into_vec());
+                return Err(Problems::new(problems));
+            }
+            let folder = folder.to_path_buf();
+            Ok(Loaded { document, root, folder, listen, path_base })
+        }
+        Err(found) => {
+            problems.extend(found.into_vec());
+            Err(Problems::new(problems))
+        }
+    }
+}
+
+/// A problem of the command line, which has no lines.
+pub(crate) fn flag(name: &str, what: String, help: &str) -> Problem {
+    Problem { severity: Severity::Error, file: name.to_owned(), line: 1, column: 1, what, help: Some(help.to_owned()) }
+}
+
+/// `web.config` in the app's folder, in whatever case it was deployed.
+fn web_config_name(folder: &Path) -> Option<PathBuf> {
+    let plain = folder.join("web.config");
+    if plain.exists() {
+        return Some(plain);
+    }
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.file_name()))
+        .filter(|name| name.to_str().is_some_and(|name| name.eq_ignore_ascii_case("web.config")))
+        .collect();
+    names.sort();
+    names.first().map(|name| folder.join(name))
+}
+
+/// Reads a file whole; a missing one is only a problem where it was asked for.
+fn file(path: &Path, wanted: bool, problems: &mut Vec<Problem>) -> Option<File> {
+    let shown = path.strip_prefix("./").unwrap_or(path).display().to_string();
+    let read = || -> io::Result<Vec<u8>> {
+        if std::fs::metadata(path)?.len() > FILE_BYTES_MAX {
+            return Err(io::Error::other(format!("it is larger than {FILE_BYTES_MAX} bytes")));
+        }
+        std::fs::read(path)
+    };
+    match read() {
+        Ok(bytes) => Some(File::new(shown, bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !wanted => None,
+        Err(error) => {
+            problems.push(flag(&shown, format!("can't be read: {error}"), "name a file that can be read"));
+            None
+        }
+    }
+}
+
+/// What the environment says about an unpublished web.config.
+fn facts() -> Facts {
+    let first =
+        |names: [&str; 2]| names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    Facts {
+        launcher_path: first(["ANCM_LAUNCHER_PATH", "LAUNCHER_PATH"]),
+        launcher_args: first(["ANCM_LAUNCHER_ARGS", "LAUNCHER_ARGS"]),
+    }
+}
