@@ -83,7 +83,13 @@ pub struct Outcome {
 /// as `[host] accept_unapplied` of plugins.toml lists them.
 #[must_use]
 pub fn read(source: &Source, facts: &Facts, accept_unapplied: &[String]) -> Outcome {
-    let mut ctx = Context { report: Report::new(source), facts, accept: accept_unapplied, accepted: BTreeSet::new() };
+    let mut ctx = Context {
+        report: Report::new(source),
+        facts,
+        accept: accept_unapplied,
+        accepted: BTreeSet::new(),
+        mappings_broken: false,
+    };
     let document = xml::read(source, &mut ctx.report)
         .and_then(|root| document(&mut ctx, source, &root))
         .filter(|_| !ctx.report.has_errors());
@@ -110,6 +116,8 @@ struct Context<'a> {
     facts: &'a Facts,
     accept: &'a [String],
     accepted: BTreeSet<String>,
+    /// A mapping was refused: what the list then lacks needs no second refusal.
+    mappings_broken: bool,
 }
 
 impl Context<'_> {

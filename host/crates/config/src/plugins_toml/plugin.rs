@@ -147,7 +147,7 @@ const POLICIES: [(&str, FaultPolicy); 2] = [("refuse", FaultPolicy::Refuse), ("s
 pub(super) fn read(reading: &mut Reading<'_>, root: &Keys<'_>, key_sets: &BTreeMap<String, KeySet>) -> Vec<Plugin> {
     let mut plugins: Vec<Plugin> = Vec::new();
     for (table, at) in entries(reading, root) {
-        let keys = Keys::new(table, "[plugin]", at);
+        let keys = Keys::new(table, "plugin", at);
         if plugins.len() >= PLUGINS_MAX {
             reading.report.error(at, format!("more than {PLUGINS_MAX} plugins"), "");
             break;

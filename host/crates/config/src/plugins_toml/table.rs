@@ -50,7 +50,11 @@ impl<'t> Keys<'t> {
 
     /// How a key is called: `[host.log] level`.
     fn called(&self, name: &str) -> String {
-        if self.shown.is_empty() { format!("`{name}`") } else { format!("`{name}` in [{}]", self.shown) }
+        match self.shown.as_str() {
+            "" => format!("`{name}`"),
+            "plugin" => format!("`{name}` in [[plugin]]"),
+            shown => format!("`{name}` in [{shown}]"),
+        }
     }
 }
 
@@ -223,7 +227,7 @@ impl Reading<'_> {
 fn article(type_name: &str) -> String {
     match type_name {
         "integer" | "array" | "inline table" | "array of tables" => {
-            format!("an {type_name}").replace("an inline", "an inline")
+            format!("an {type_name}")
         }
         "nothing" => "nothing".to_owned(),
         other => format!("a {other}"),

@@ -222,6 +222,8 @@ fn process_path(ctx: &mut Context<'_>, element: &Element) -> Option<Spanned<Stri
             ctx.error(attribute.value_at, "processPath is empty: there is no program to start", help);
             None
         }
+        // The refusal of `configSource` tells why.
+        None if element.attribute("configSource").is_some() => None,
         None => {
             let what = format!("`<{}>` has no processPath: there is no program to start", element.name);
             ctx.error(element.at, what, help);
@@ -260,14 +262,13 @@ fn hosting_model(ctx: &mut Context<'_>, element: &Element) -> Setting<HostingMod
 /// Finds what only Visual Studio fills in, and refuses it where nobody did.
 fn launcher(ctx: &mut Context<'_>, element: &Element) -> bool {
     const PUBLISH: &str = "publish the app first (dotnet publish -o out) and run Gatelodge on its output,\nor set LAUNCHER_PATH and LAUNCHER_ARGS in the environment";
-    let mut uses = false;
+    let (mut uses, mut told) = (false, false);
     for name in ["processPath", "arguments"] {
         let Some(attribute) = element.attribute(name) else { continue };
         let upper = attribute.value.to_ascii_uppercase();
         let found = ["%LAUNCHER_PATH%", "%LAUNCHER_ARGS%"].into_iter().find(|variable| upper.contains(variable));
         let studio = ["VSIISEXELAUNCHER", "IISEXELAUNCHERARGS.TXT"].into_iter().any(|part| upper.contains(part));
         // One refusal tells all: the cure is the same.
-        let told = uses;
         uses |= found.is_some();
         if told || ctx.facts.launcher_path.is_some() {
             continue;
@@ -275,11 +276,13 @@ fn launcher(ctx: &mut Context<'_>, element: &Element) -> bool {
         if let Some(variable) = found {
             let what = format!("`{variable}` in {name}: this is the file of a source folder, not of a published app");
             ctx.error(attribute.value_at, what, PUBLISH);
+            told = true;
         } else if studio {
             let what = format!(
                 "{name} names the launcher of Visual Studio: this is the file of a source folder, not of a published app"
             );
             ctx.error(attribute.value_at, what, PUBLISH);
+            told = true;
         }
     }
     uses

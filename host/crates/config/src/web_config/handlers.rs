@@ -162,13 +162,17 @@ impl Handlers {
     /// Applies one `handlers` section on top of what is inherited.
     pub(super) fn apply(&mut self, ctx: &mut Context<'_>, section: &Element) {
         ctx.check_attributes(section, &["accessPolicy"]);
+        ctx.mappings_broken |= section.attribute("configSource").is_some();
         self.policy(ctx, section);
         // A file's own entries come before the inherited ones, in their own order.
         let mut own: Vec<Handler> = Vec::new();
         for child in ctx.children(section) {
             match child.name.as_str() {
                 "add" => {
-                    let Some(handler) = add(ctx, child) else { continue };
+                    let Some(handler) = add(ctx, child) else {
+                        ctx.mappings_broken = true;
+                        continue;
+                    };
                     let same = own.iter().chain(&self.list).find(|other| other.name == handler.name);
                     if let Some(other) = same {
                         duplicate(ctx, child, &handler.name, other.at);
@@ -289,13 +293,17 @@ fn add(ctx: &mut Context<'_>, element: &Element) -> Option<Handler> {
         active,
         at: Some(ctx.position(element.at)),
     };
-    if let Some(at) = handler.at.filter(|_| !matches!(handler.module, Module::Backend)) {
-        let what = format!(
+    let what = if !handler.active {
+        format!("handler `{}` is skipped: its preCondition does not hold here", handler.name)
+    } else if handler.module != Module::Backend {
+        format!(
             "handler `{}` hands `{}` to {}, which Gatelodge does not have: such requests get 404",
             handler.name, handler.path, handler.modules
-        );
-        ctx.report.warn_at(at, what, "");
-    }
+        )
+    } else {
+        return Some(handler);
+    };
+    ctx.warn(element.at, what, "");
     Some(handler)
 }
 
@@ -329,6 +337,7 @@ fn module(ctx: &mut Context<'_>, element: &Element, modules: &str) -> Module {
     if let (Some(near), Some(attribute)) = (near, element.attribute("modules")) {
         let what = format!("module `{modules}` is not known");
         ctx.error(attribute.value_at, what, format!("did you mean `{near}`?"));
+        ctx.mappings_broken = true;
     }
     Module::Foreign(modules.to_owned())
 }

@@ -40,9 +40,13 @@ pub(super) fn resolve(ctx: &mut Context<'_>, source: &Source, root: &Element) ->
         runners.extend(runners_of(part.web_server));
     }
     let locations = below(ctx, &parts, &top);
-    let chosen = choose(ctx, root, &runners, &top);
+    let elsewhere = parts.iter().any(|part| !part.segments.is_empty() && runners_of(part.web_server).next().is_some());
+    let chosen = choose(ctx, &runners, &top);
+    if runners.is_empty() && !elsewhere {
+        nothing_to_run(ctx, root, &top);
+    }
     let backend = chosen.and_then(|(section, element)| backend::read(ctx, section, element));
-    if let Some((_, element)) = chosen {
+    if let Some((_, element)) = chosen.filter(|_| !ctx.mappings_broken) {
         reachable(ctx, element, &top, &locations);
     }
     Some(WebConfig { path: source.path().to_owned(), backend: backend?, root: top, locations })
@@ -167,14 +171,10 @@ fn below(ctx: &mut Context<'_>, parts: &[Part<'_>], top: &Scope) -> Vec<Location
 /// one that the first mapping names.
 fn choose<'e>(
     ctx: &mut Context<'_>,
-    root: &Element,
     runners: &[(Section, &'e Element)],
     top: &Scope,
 ) -> Option<(Section, &'e Element)> {
-    let first = *runners.first().or_else(|| {
-        nothing_to_run(ctx, root, top);
-        None
-    })?;
+    let first = *runners.first()?;
     let mut other = None;
     for (section, element) in runners.iter().skip(1) {
         let twin = runners.iter().find(|(earlier, _)| earlier == section);
