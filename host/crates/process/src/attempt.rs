@@ -74,17 +74,19 @@ impl Running {
         }
     }
 
-    /// Returns when the started process has ended and no process of the tree
-    /// listens any more. Other helpers of the application are not waited for.
-    pub(crate) async fn finished(&mut self) {
-        self.died().await;
-        while self.ended.is_none() {
-            match self.kept.news().await {
-                News::Ended(ended) => self.ended = Some(ended),
-                News::Gone => return,
-                News::Started(_) | News::NoProcess(_) | News::NoProgram(_) => {}
+    /// Waits for the end of the started process; false if it did not come within
+    /// `limit`.
+    pub(crate) async fn ends_within(&mut self, limit: Duration) -> bool {
+        let ended = async {
+            while self.ended.is_none() {
+                match self.kept.news().await {
+                    News::Ended(ended) => self.ended = Some(ended),
+                    News::Gone => return,
+                    News::Started(_) | News::NoProcess(_) | News::NoProgram(_) => {}
+                }
             }
-        }
+        };
+        timeout(limit, ended).await.is_ok()
     }
 
     /// Kills whatever is left and waits until it is gone.
@@ -162,7 +164,11 @@ fn prepare(settings: &Settings) -> Result<(Launch, PairingToken, u16, String), F
         let command = format!("{} {}", settings.process_path, settings.arguments);
         Failed::early(StartFailure::NoProgram, summary, false).of(command.trim_end(), port)
     })?;
-    let command = line.to_string();
+    let mut command = line.to_string();
+    if let Ok(secret) = std::str::from_utf8(token.reveal()) {
+        // Somebody may have written a configured token into the arguments too.
+        command = command.replace(secret, "[pairing token]");
+    }
     let launch = Launch {
         program: line.program,
         arguments: line.arguments.into_iter().map(Into::into).collect(),

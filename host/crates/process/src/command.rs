@@ -231,4 +231,5 @@ fn localise(root: &Path, token: String) -> String {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;

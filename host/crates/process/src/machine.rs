@@ -24,6 +24,9 @@ pub(crate) struct Policy {
     pub(crate) back_off: BackOff,
 }
 
+/// At least this long between two looks at a suspected backend.
+pub(crate) const LOOK_PAUSE: Duration = Duration::from_millis(50);
+
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Happening {
@@ -118,11 +121,12 @@ pub(crate) struct Machine {
     start: u64,
     failures: u32,
     crashes: VecDeque<Instant>,
+    looked: Option<Instant>,
 }
 
 impl Machine {
     pub(crate) fn new(policy: Policy) -> Self {
-        Self { policy, state: State::Idle, start: 0, failures: 0, crashes: VecDeque::new() }
+        Self { policy, state: State::Idle, start: 0, failures: 0, crashes: VecDeque::new(), looked: None }
     }
 
     /// The number of the current start; 0 before the first.
@@ -162,7 +166,8 @@ impl Machine {
                 }
                 self.fail(now, jitter)
             }
-            (State::Ready, Happening::Suspect(start)) if start == self.start => vec![Action::Look],
+            (State::Ready, Happening::Suspect(start)) if start == self.start => self.look(now),
+            (State::Ready, Happening::Due) => self.look(now),
             (State::Ready, Happening::Died) => {
                 self.crashes.push_back(now);
                 self.crashes_by(now);
@@ -171,6 +176,17 @@ impl Machine {
             }
             (_, Happening::Stop) => self.stop(),
             _ => Vec::new(),
+        }
+    }
+
+    /// Looks now, or a little later: many connections may break at once.
+    fn look(&mut self, now: Instant) -> Vec<Action> {
+        match self.looked.map(|at| at + LOOK_PAUSE).filter(|next| *next > now) {
+            Some(next) => vec![Action::WakeAt(next)],
+            None => {
+                self.looked = Some(now);
+                vec![Action::Look]
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use wire::StartFailure;
 
 /// What a keeper tells about its application.
 #[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing is started there"))]
 pub(crate) enum News {
     /// It runs under this number.
     Started(u32),
@@ -22,6 +23,7 @@ pub(crate) enum News {
 
 /// Who listens on the port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing is started there"))]
 pub(crate) enum Sighting {
     /// Nobody.
     Nobody,

@@ -5,6 +5,7 @@ use crate::event::{Ended, Event, Events};
 use crate::settings::{Section, Settings, below};
 use crate::supervisor::StopOutcome;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -12,6 +13,8 @@ use wire::PairingToken;
 
 /// The status line of the answer is looked for in this many bytes.
 const STATUS_BYTES_MAX: usize = 64;
+/// A launcher that leaves by itself after its listener does so within this time.
+const LAUNCHER_GRACE: Duration = Duration::from_millis(200);
 /// What the paired application answers when it will stop.
 const ACCEPTED: u16 = 202;
 
@@ -47,7 +50,14 @@ async fn ask(running: &mut Running, settings: &Settings, events: &dyn Events, de
         running.kept.terminate().await;
         events.tell(Event::TerminationSent { pid });
     }
-    running.finished().await;
+    running.died().await;
+    // A started process that outlives its listener is a launcher, and was not
+    // asked yet. Other helpers of the application are not waited for.
+    if !running.ends_within(LAUNCHER_GRACE).await {
+        running.kept.terminate().await;
+        events.tell(Event::TerminationSent { pid });
+        running.ends_within(Duration::MAX).await;
+    }
 }
 
 /// Sends the paired stop request on a connection of its own; the answer's status.

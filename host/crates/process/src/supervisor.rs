@@ -15,9 +15,12 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use wire::ports::{BackendSignal, BackendState, Paired};
 use wire::{StartFailure, StartReport};
+
+/// How long the last lines of the log file are awaited at the end.
+const LOG_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Starts, watches and stops one backend.
 ///
@@ -139,7 +142,8 @@ impl Supervisor {
             self.follow(happening).await;
             if let (Some(at), Some(outcome)) = (stopped_at, self.shell.outcome) {
                 if let Some(log) = self.shell.log.take() {
-                    log.finish().await;
+                    // A disk that hangs must not hold the host.
+                    let _ = timeout(LOG_TIMEOUT, log.finish()).await;
                 }
                 return StopReport { outcome, elapsed: at.elapsed() };
             }
@@ -150,6 +154,10 @@ impl Supervisor {
     async fn follow(&mut self, happening: Happening) {
         let mut actions: VecDeque<Action> = self.shell.machine.step(Instant::now(), happening).into();
         while let Some(action) = actions.pop_front() {
+            if matches!(action, Action::SayFailed { .. }) {
+                // Whoever asked for this start gets its report, not another start.
+                while self.signals.try_recv().is_ok() {}
+            }
             if let Some(state) = self.shell.say(action) {
                 self.state.send_replace(state);
             }

@@ -82,12 +82,12 @@ impl Kept {
         self.keeper
     }
 
-    /// Waits for the next news. After [`News::Gone`] it never returns again.
+    /// Waits for the next news. After [`News::Gone`] there is no other.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub(crate) async fn news(&mut self) -> News {
-        let Some(control) = &mut self.control else { return std::future::pending().await };
+        let Some(control) = &mut self.control else { return News::Gone };
         loop {
             let room = self.partial.get_mut(self.filled..).unwrap_or_default();
             match control.read(room).await {

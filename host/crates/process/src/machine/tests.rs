@@ -182,6 +182,18 @@ fn only_the_current_start_is_suspected() {
 }
 
 #[test]
+fn many_suspicions_lead_to_few_looks() {
+    let mut story = Story::new(10);
+    story.up();
+    assert_eq!(story.then(Happening::Suspect(1)), [Action::Look]);
+    let next = story.now + super::LOOK_PAUSE;
+    for _ in 0..3 {
+        assert_eq!(story.then(Happening::Suspect(1)), [Action::WakeAt(next)]);
+    }
+    assert_eq!(story.after(super::LOOK_PAUSE, Happening::Due), [Action::Look]);
+}
+
+#[test]
 fn a_stop_ends_every_state() {
     let cases: [(&[Happening], &[Action]); 5] = [
         (&[], &[Action::SayDraining, Action::Finish]),

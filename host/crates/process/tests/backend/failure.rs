@@ -1,6 +1,7 @@
 //! Starts that fail, and what is told about them.
 
 use crate::harness::{House, alive, eventually};
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 use wire::StartFailure;
@@ -141,6 +142,68 @@ async fn too_many_crashes_block_the_next_start() {
     assert!(report.retry_after.is_some_and(|wait| wait > Duration::from_secs(30)));
     assert_eq!(house.record().all("pid").len(), 2);
     assert_eq!(house.ids().last(), Some(&1003));
+}
+
+#[tokio::test]
+async fn a_missing_keeper_is_told() {
+    let mut house = House::with("", |s| s.keeper = "/no/such/keeper".into());
+    let report = house.fail().await;
+    assert_eq!(report.failure, StartFailure::System);
+    assert!(report.summary.contains("keeper"), "{}", report.summary);
+}
+
+#[tokio::test]
+async fn queued_wakes_do_not_start_twice() {
+    let mut house = House::new("exit=1");
+    for _ in 0..10 {
+        house.signal(wire::ports::BackendSignal::Wake).await;
+    }
+    house.fail().await;
+    house.stop().await;
+    assert_eq!(house.record().all("pid").len(), 2, "two attempts of one start");
+}
+
+#[tokio::test]
+async fn a_configured_token_in_the_arguments_is_not_told() {
+    let mut house = House::with("exit=1 --key my-own-token", |s| {
+        s.variables = vec![("ASPNETCORE_TOKEN".into(), "my-own-token".into())];
+    });
+    let report = house.fail().await;
+    assert!(report.command.contains("--key [pairing token]"), "{}", report.command);
+    assert!(!house.told().contains("my-own-token"));
+}
+
+#[tokio::test]
+async fn the_app_inherits_no_descriptor_and_no_input() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let script = "#!/bin/sh\nls -l /proc/$$/fd\nexit 1\n";
+    let mut house = House::with("", |s| {
+        let file = s.root.join("run");
+        std::fs::write(&file, script).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        s.process_path = "run".into();
+    });
+    let report = house.fail().await;
+    // Lines such as `lr-x------ 1 me me 64 Jan 1 00:00 0 -> /dev/null`.
+    let link = |line: &str| {
+        line.split_once(" -> ").map(|(l, target)| (l.rsplit(' ').next().unwrap().to_owned(), target.to_owned()))
+    };
+    let open: BTreeMap<String, String> = report.last_lines.iter().filter_map(|line| link(line)).collect();
+    assert_eq!(open.get("0").map(String::as_str), Some("/dev/null"));
+    assert!(open.get("1").unwrap().starts_with("pipe:") && open.get("1") == open.get("2"), "{open:?}");
+    for (number, target) in open {
+        let standard = matches!(number.as_str(), "0" | "1" | "2");
+        // The shell's own for its script, or what whoever started this test left open for everybody.
+        assert!(standard || target.ends_with("/run") || left_open(&number), "{number} {target}");
+    }
+}
+
+/// Whether this process would leave the descriptor to any program it executes.
+fn left_open(number: &str) -> bool {
+    const CLOSE_ON_EXEC: u32 = 0o2_000_000;
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
+    let flags = info.lines().find_map(|l| u32::from_str_radix(l.strip_prefix("flags:")?.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & CLOSE_ON_EXEC == 0)
 }
 
 #[tokio::test]

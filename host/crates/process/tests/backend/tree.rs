@@ -97,6 +97,47 @@ async fn nothing_survives_a_killed_host() {
 }
 
 #[tokio::test]
+async fn orphans_are_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("orphan");
+    // A child that leaves its own child behind, which ends a little later.
+    let words = format!("child=child=record={}+delay-ms=100+exit=0,exit=0", file.display());
+    let mut house = House::new(&words);
+    house.up().await;
+    let recorded = || std::fs::read_to_string(&file).unwrap_or_default();
+    eventually("the orphan runs", SECOND * 5, || recorded().contains("\ncwd ")).await;
+    let pid: u32 = recorded().lines().next().unwrap().strip_prefix("pid ").unwrap().parse().unwrap();
+    let entry = std::path::PathBuf::from(format!("/proc/{pid}"));
+    eventually("not even its entry is left", SECOND * 5, || !entry.exists()).await;
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn no_command_line_shows_the_token() {
+    let mut house = House::new("");
+    let paired = house.up().await;
+    let token = String::from_utf8(paired.token.reveal().to_vec()).unwrap();
+    let (pid, _) = house.pids();
+    for process in [pid, parent(pid)] {
+        let line = std::fs::read(format!("/proc/{process}/cmdline")).unwrap();
+        assert!(!line.is_empty() && !String::from_utf8_lossy(&line).contains(&token));
+    }
+    // Nor does the keeper's environment: it has none.
+    assert!(std::fs::read(format!("/proc/{}/environ", parent(pid))).unwrap().is_empty());
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_launcher_that_outlives_its_listener_is_asked_too() {
+    let mut house = House::new("child=setsid never");
+    house.up().await;
+    let report = house.stop().await;
+    assert!(report.elapsed < SECOND * 5, "{:?}", report.elapsed);
+    assert_eq!(report.outcome, gatelodge_process::StopOutcome::Ended(gatelodge_process::Ended::Signal(15)));
+    assert_eq!(house.ids(), [1001, 1006, 1030]);
+}
+
+#[tokio::test]
 async fn no_zombie_is_left() {
     let mut house = House::new("child=exit=0,x never");
     house.signal(BackendSignal::Wake).await;
