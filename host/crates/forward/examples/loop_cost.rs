@@ -2,7 +2,7 @@
 //! the same bytes written and read without any HTTP.
 //!
 //! `cargo run --release -p gatelodge-forward --example loop_cost`
-//! Read the ratio; absolute times change from machine to machine.
+//! For Linux. Read the ratio; absolute times change from machine to machine.
 #![expect(clippy::print_stdout, reason = "it is a program that prints")]
 
 use bytes::Bytes;

@@ -231,10 +231,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Call<B> {
     fn poll_idle(&mut self, cx: &mut Context<'_>, progress: Progress, what: &'static str) -> Poll<Fault> {
         let Some(limit) = self.common.settings.idle_limit() else { return Poll::Pending };
         let what = match progress {
-            Progress::WaitsForClient => {
-                self.connection.deadline.progress();
-                return Poll::Pending;
-            }
+            Progress::WaitsForClient => return Poll::Pending,
             Progress::WaitsForBackend => "sending the request",
             Progress::Sent => what,
         };

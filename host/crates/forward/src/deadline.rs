@@ -19,7 +19,7 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// Something moved, or somebody else is to blame for standing still.
+    /// Something moved.
     pub(crate) fn progress(&mut self) {
         self.due = None;
     }

@@ -27,7 +27,12 @@ async fn bodies_of_every_framing_arrive_whole() {
     for (raw, text, promised, kept) in cases {
         let house = House::open().await;
         let (result, _stream) = house.answer(&exchange("GET", "/", &[]), format!("HTTP/1.1 {raw}").as_bytes()).await;
-        let (_, body) = result.unwrap_or_else(|fault| panic!("{raw:?}: {fault}"));
+        let (head, body) = result.unwrap_or_else(|fault| panic!("{raw:?}: {fault}"));
+        if head.status == 200 {
+            // A chunked body that came whole has its length told.
+            let told = head.headers.get("content-length").map(|length| length.to_str().expect("digits").parse());
+            assert_eq!(told.transpose(), Ok(*promised), "{raw:?}");
+        }
         assert_eq!(body.size_hint().exact(), *promised, "{raw:?}");
         assert_eq!(body.is_end_stream(), text.is_empty(), "{raw:?}");
         assert_eq!(collect(body).await.expect(raw), text.as_bytes(), "{raw:?}");
