@@ -49,7 +49,9 @@ where
         next: 0,
     };
     let mut paused_until = None;
+    let mut turn = 0_usize;
     loop {
+        turn = turn.wrapping_add(1);
         tokio::select! {
             order = next_order(&mut drain) => {
                 floor.take_backlog(sockets);
@@ -57,7 +59,7 @@ where
             }
             Some(ended) = floor.tasks.join_next() => floor.reap(&ended),
             () = pause(paused_until), if paused_until.is_some() => paused_until = None,
-            accepted = accept(&sockets), if paused_until.is_none() => {
+            accepted = accept(&sockets, turn), if paused_until.is_none() => {
                 if let Some(pause) = floor.take(accepted) {
                     paused_until = Some(pause);
                 }
@@ -81,9 +83,13 @@ async fn pause(until: Option<Instant>) {
     }
 }
 
-async fn accept(sockets: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+/// Accepts from any of the sockets; each time another one is asked first, so
+/// that a busy address can't starve the next.
+async fn accept(sockets: &[TcpListener], turn: usize) -> io::Result<(TcpStream, SocketAddr)> {
     poll_fn(|cx| {
-        for socket in sockets {
+        let first = turn.checked_rem(sockets.len()).unwrap_or_default();
+        let (before, after) = sockets.split_at(first);
+        for socket in after.iter().chain(before) {
             if let Poll::Ready(accepted) = socket.poll_accept(cx) {
                 return Poll::Ready(accepted);
             }

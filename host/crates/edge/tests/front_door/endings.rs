@@ -116,6 +116,18 @@ fn a_client_that_leaves_takes_its_request_along() {
 }
 
 #[test]
+fn an_event_goes_out_at_once_and_the_stream_ends_with_its_client() {
+    run(|site| async move {
+        let mut client = site.connect().await;
+        client.send(&get("/endless")).await;
+        client.until("event").await;
+        drop(client);
+        within(site.seen.dropped.notified()).await;
+        site.serves_the_next().await;
+    });
+}
+
+#[test]
 fn large_replies_wait_for_a_slow_reader() {
     run(|site| async move {
         for upgrade in ["", "Upgrade: h2c\r\nConnection: upgrade, close\r\n"] {

@@ -99,7 +99,7 @@ pub(crate) struct Recorder {
     /// Told when a handler begins to wait.
     pub(crate) waiting: Notify,
     /// Told when a handler is dropped before it answered.
-    pub(crate) dropped: Notify,
+    pub(crate) dropped: Arc<Notify>,
     /// Lets the handlers of `/gate` answer.
     pub(crate) gate: Notify,
     pub(crate) refusals: RefCell<Vec<String>>,
@@ -193,6 +193,9 @@ impl Recorder {
         let failed = read.as_ref().err().cloned();
         self.requests.borrow_mut()[index].body = Some(read.map_err(|fault| format!("{:?}", fault.kind)));
         match failed {
+            None if head.path() == "/endless" => {
+                reply(200, &[], Endless(Arc::clone(&self.dropped), false).boxed_unsync())
+            }
             Some(fault) => rescue(&fault),
             None => content(head.path(), text),
         }
@@ -293,6 +296,28 @@ impl http_body::Body for Pieces {
     }
 }
 
+/// One event, then silence.
+struct Endless(Arc<Notify>, bool);
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        if self.1 {
+            return Poll::Pending;
+        }
+        self.1 = true;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"event")))))
+    }
+}
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
 /// So many pieces of 64 KiB.
 struct Repeated(usize);
 
@@ -349,6 +374,13 @@ impl Client {
     /// Reads some bytes; false at the end or a reset.
     async fn fill(&mut self) -> bool {
         matches!(within(self.stream.read_buf(&mut self.bytes)).await, Ok(count) if count > 0)
+    }
+
+    /// Reads until this text has come.
+    pub(crate) async fn until(&mut self, text: &str) {
+        while !self.bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+            assert!(self.fill().await, "the end instead of {text:?}");
+        }
     }
 
     /// The connection's end: no byte comes before it.
