@@ -29,7 +29,7 @@ pub(crate) fn compile(package: &str, kind: Kind, workspace: &Path, target_dir: &
     require_target()?;
     let mut command = Command::new(var("CARGO")?);
     clean(&mut command);
-    command.current_dir(workspace).env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"));
+    command.current_dir(workspace).env("CARGO_ENCODED_RUSTFLAGS", flags().join("\u{1f}"));
     match kind {
         // A crate may stay a plain library for its own tests; only here it is linked.
         Kind::Lib => command.args(["rustc", "--lib", "--crate-type", "cdylib"]),
@@ -62,6 +62,18 @@ fn manifest(line: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(line).ok()?;
     message["package_id"].as_str()?.starts_with("path+file:").then_some(())?;
     message["manifest_path"].as_str().map(PathBuf::from)
+}
+
+/// Flags of the inner compiler. Panic messages name dependencies by their place in the
+/// registry, not by where this machine keeps it.
+fn flags() -> Vec<String> {
+    let mut flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
+    let home = |name: &str| env::var_os(name).map(PathBuf::from);
+    let cargo_home = home("CARGO_HOME").or_else(|| Some(home("HOME").or_else(|| home("USERPROFILE"))?.join(".cargo")));
+    if let Some(folder) = cargo_home {
+        flags.push(format!("--remap-path-prefix={}=cargo", folder.display()));
+    }
+    flags
 }
 
 /// Name and file of a guest, if this message of cargo's tells of one.
