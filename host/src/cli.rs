@@ -1,6 +1,8 @@
 //! The command line: flags to a [`Command`], without touching anything.
 
+use crate::exit::Exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// A gate in front of an application: wakes it, watches it, shields it.
@@ -85,4 +87,60 @@ pub(crate) struct CheckArgs {
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub(crate) format: Output,
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// The exit code, when there is nothing more to do: help was printed, or the
+/// usage is wrong and that was said.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
+    match Cli::try_parse_from(args) {
+        Ok(cli) => Ok(cli.command),
+        Err(error) => {
+            // A closed terminal is no reason for another exit code.
+            let _ = error.print();
+            Err(if error.use_stderr() { Exit::Usage } else { Exit::Clean })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Command, parse};
+    use crate::exit::Exit;
+
+    fn parsed(line: &str) -> Result<Command, Exit> {
+        parse(std::iter::once("gatelodge").chain(line.split_whitespace()).map(Into::into))
+    }
+
+    #[test]
+    fn wrong_usage_is_told_apart_from_help() {
+        for (line, exit) in [
+            ("--help", Exit::Clean),
+            ("run --help", Exit::Clean),
+            ("--version", Exit::Clean),
+            ("", Exit::Usage),
+            ("rum", Exit::Usage),
+            ("run . --listn http://x", Exit::Usage),
+            ("run . --workers 0", Exit::Usage),
+            ("run . --workers 257", Exit::Usage),
+            ("check . --format xml", Exit::Usage),
+        ] {
+            assert_eq!(parsed(line).err(), Some(exit), "{line}");
+        }
+    }
+
+    #[test]
+    fn flags_repeat_and_default() {
+        let Ok(Command::Run(run)) =
+            parsed("run app --listen http://a --listen http://b --plugin x --plugin y -vv --workers 256")
+        else {
+            panic!("run")
+        };
+        assert_eq!((run.site.listen.len(), run.site.plugin.len(), run.verbose), (2, 2, 2));
+        assert_eq!(run.site.workers, Some(256));
+        let Ok(Command::Check(check)) = parsed("check") else { panic!("check") };
+        assert_eq!(check.site.app_dir.as_os_str(), ".");
+    }
 }

@@ -14,7 +14,7 @@ mod site;
 mod tell;
 mod worker;
 
-use clap::Parser as _;
+use exit::Exit;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -25,10 +25,11 @@ fn main() -> ExitCode {
     if args.nth(1).is_some_and(|first| first == process::KEEPER_ARGUMENT) {
         return ExitCode::from(u8::try_from(process::keeper_main(args)).unwrap_or(1));
     }
-    match cli::Cli::parse().command {
-        cli::Command::Run(args) => compose::run(&args),
-        cli::Command::Check(args) => check::check(&args),
-        cli::Command::Version { format } => check::version(format),
-    }
-    .into()
+    let exit = match cli::parse(std::env::args_os()) {
+        Ok(cli::Command::Run(args)) => compose::run(&args),
+        Ok(cli::Command::Check(args)) => check::check(&args),
+        Ok(cli::Command::Version { format }) => check::version(format),
+        Err(exit) => exit,
+    };
+    Exit::into(exit)
 }

@@ -102,7 +102,8 @@ fn edge_settings(loaded: &Loaded, workers: u16) -> EdgeSettings {
         head_ms_max: limits.head_ms_max.value,
         idle_ms_max: limits.keep_alive_ms_max.value,
         body_idle_ms_max: limits.body_idle_ms_max.value,
-        body_total_ms_max: limits.body_total_ms_max.value,
+        // 0 in the file: no limit.
+        body_total_ms_max: if limits.body_total_ms_max.value == 0 { u64::MAX } else { limits.body_total_ms_max.value },
         write_idle_ms_max: limits.write_idle_ms_max.value,
         ..EdgeSettings::default()
     }

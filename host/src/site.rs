@@ -59,3 +59,26 @@ fn on_disk(root: &Path, path: &str) -> Option<FileKind> {
     let metadata = std::fs::metadata(at).ok()?;
     Some(if metadata.is_dir() { FileKind::Directory } else { FileKind::File })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::on_disk;
+    use config::mapping::FileKind;
+
+    #[test]
+    fn only_what_lies_below_the_folder_is_found() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        for (path, found) in [
+            ("/Cargo.toml", Some(FileKind::File)),
+            ("/src", Some(FileKind::Directory)),
+            ("/src//main.rs", Some(FileKind::File)),
+            ("/", Some(FileKind::Directory)),
+            ("/absent", None),
+            ("/../Cargo.toml", None),
+            ("/src/..\\Cargo.toml", None),
+            ("/c:/x", None),
+        ] {
+            assert_eq!(on_disk(root, path), found, "{path}");
+        }
+    }
+}
