@@ -171,10 +171,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Call<B> {
         loop {
             let progress = self.upload.poll(&mut self.connection, cx)?;
             match self.take()? {
-                Taken::Data(data) => {
-                    self.connection.deadline.progress();
-                    return Poll::Ready(Ok(Some(data)));
-                }
+                Taken::Data(data) => return Poll::Ready(Ok(Some(data))),
                 Taken::End => return Poll::Ready(Ok(None)),
                 Taken::More => {}
             }

@@ -96,3 +96,22 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Connection, KEEP_MAX};
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn an_idle_connection_keeps_small_buffers_only() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("it is bound");
+        for (room, kept) in [(KEEP_MAX, KEEP_MAX), (KEEP_MAX + 1, 0)] {
+            let mut connection = Connection::open(addr, 1).await.expect("it listens");
+            connection.input = bytes::BytesMut::with_capacity(room);
+            connection.head = bytes::BytesMut::with_capacity(room);
+            connection.rest();
+            assert_eq!((connection.input.capacity(), connection.head.capacity()), (kept, kept));
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Both directions at once, at the pace of the slower side.
 
-use super::support::{House, body, collect, exchange, read_head, upload, within, write};
+use super::support::{House, body, collect, exchange, read_head, ready, upload, within, write};
 use crate::ForwardSettings;
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -9,7 +9,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 use wire::{Fault, Framing, Kind};
 
 const PIECE: usize = 64 * 1024;
@@ -183,8 +185,7 @@ async fn a_slow_client_is_not_the_backends_timeout() {
     script.stays_open = true;
     let exchange = upload("POST", Framing::Length(3));
     let request = house.send(&exchange, script);
-    let waited =
-        tokio::time::timeout(std::time::Duration::from_millis(300), async { tokio::join!(request, house.accept()) });
+    let waited = tokio::time::timeout(Duration::from_millis(300), async { tokio::join!(request, house.accept()) });
     assert!(waited.await.is_err(), "it waits for the client");
 }
 
@@ -248,4 +249,34 @@ async fn a_connection_idles_as_soon_as_the_last_byte_was_read() {
         assert!(response.is_end_stream(), "{field}");
         assert_eq!(house.forwarder.idle_connections(), 1, "{field}");
     }
+}
+
+#[tokio::test]
+async fn a_backend_that_reads_slowly_is_not_cut() {
+    const READ: usize = 8 * PIECE;
+    const READS: usize = 32;
+    let mut house = House::with(ForwardSettings { idle_ms_max: 800, ..ForwardSettings::default() }).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(16 * 1024).expect("a socket option");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+    house.listener = socket.listen(8).expect("it listens");
+    house.state.send_replace(ready(&house.listener, 2));
+
+    let exchange = upload("POST", Framing::Length((READ * READS) as u64));
+    let script = Pieces { left: READ * READS / PIECE, handed: Arc::default() };
+    let request = wire::ports::Forward::send(&house.forwarder, &exchange, script, u64::MAX);
+    let backend = async {
+        let mut stream = house.accept().await;
+        read_head(&mut stream).await;
+        let mut beat = tokio::time::interval(Duration::from_millis(50));
+        let mut bytes = vec![0; READ];
+        for _ in 0..READS {
+            beat.tick().await;
+            stream.read_exact(&mut bytes).await.expect("more of the body");
+        }
+        write(&mut stream, b"HTTP/1.1 204 No Content\r\n\r\n").await;
+        stream
+    };
+    let (result, _stream) = tokio::join!(within(request), within(backend));
+    assert_eq!(result.expect("an answer").0.status, 204);
 }

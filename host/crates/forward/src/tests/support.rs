@@ -87,6 +87,10 @@ impl Body for Script {
             next => Poll::Ready(next),
         }
     }
+
+    fn is_end_stream(&self) -> bool {
+        self.frames.is_empty() && !self.stays_open
+    }
 }
 
 /// A forwarder, the other ends of its channels, and the listener that is its backend.
