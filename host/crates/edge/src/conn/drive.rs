@@ -76,11 +76,8 @@ where
         if what != Expired::Body {
             return Poll::Ready(End::Expired(what));
         }
-        // The handler learns of it from the body, and answers.
+        // The handler learns of it from the body, which is woken, and answers.
         count(&counters.body_timeouts);
         progress.expire_body();
-        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-            return Poll::Ready(End::Done(result));
-        }
     }
 }

@@ -128,6 +128,41 @@ fn an_event_goes_out_at_once_and_the_stream_ends_with_its_client() {
 }
 
 #[test]
+fn a_refusal_is_not_torn_away_by_what_follows_it() {
+    let settings = EdgeSettings { linger_ms_max: 300, linger_bytes_max: 50_000, ..EdgeSettings::default() };
+    with(settings, |site| async move {
+        let rest = "y".repeat(20_000);
+        for (head, status) in [
+            ("POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n", 401),
+            ("POST /../ HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n", 400),
+            ("PO{ST / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+            ("\x16\x03\x01", 400),
+        ] {
+            let before = read(&site.counters.closed);
+            let mut client = site.connect().await;
+            client.send(format!("{head}{rest}").as_bytes()).await;
+            assert_eq!(client.answer().await.status, status, "{head:?}");
+            assert!(client.is_listened_to().await, "{head:?}");
+            // It listens for a while only.
+            while read(&site.counters.closed) == before {
+                tokio::task::yield_now().await;
+            }
+            while client.is_listened_to().await {}
+        }
+        let mut client = site.connect().await;
+        client.send(b"PO{ST / HTTP/1.1\r\n\r\n").await;
+        assert_eq!(client.answer().await.status, 400);
+        client.assert_closed("refused").await;
+        let before = read(&site.counters.closed);
+        client.try_send(&[b'y'; 60_000]).await;
+        while read(&site.counters.closed) == before {
+            tokio::task::yield_now().await;
+        }
+        while client.is_listened_to().await {}
+    });
+}
+
+#[test]
 fn large_replies_wait_for_a_slow_reader() {
     run(|site| async move {
         for upgrade in ["", "Upgrade: h2c\r\nConnection: upgrade, close\r\n"] {

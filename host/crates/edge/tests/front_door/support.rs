@@ -188,7 +188,10 @@ impl Recorder {
         if head.path() == "/echo-while-waiting" {
             self.waiting.notify_one();
         }
-        let read = body.collect().await.map(|all| String::from_utf8_lossy(&all.to_bytes()).into_owned());
+        let read = body.collect().await.map(|all| {
+            assert!(all.trailers().is_none(), "no field may come past admission");
+            String::from_utf8_lossy(&all.to_bytes()).into_owned()
+        });
         let text = read.as_ref().cloned().unwrap_or_default();
         let failed = read.as_ref().err().cloned();
         self.requests.borrow_mut()[index].body = Some(read.map_err(|fault| format!("{:?}", fault.kind)));
@@ -387,6 +390,13 @@ impl Client {
     pub(crate) async fn assert_closed(&mut self, what: &str) {
         let more = self.fill().await;
         assert!(!more && self.bytes.is_empty(), "{what}: left {:?}", String::from_utf8_lossy(&self.bytes));
+    }
+
+    /// After the end of the answers: true while the door still takes what is sent.
+    /// A door that does not answers the first write with a reset, which the second one meets.
+    pub(crate) async fn is_listened_to(&mut self) -> bool {
+        self.assert_closed("the end of the answers").await;
+        self.stream.write_all(b"more").await.is_ok() && self.stream.write_all(b"more").await.is_ok()
     }
 
     /// True if the connection ended by a reset.
