@@ -24,6 +24,16 @@ pub(crate) fn reserved_ports() -> String {
     String::new()
 }
 
+/// Nothing is known of outgoing connections.
+pub(crate) fn ephemeral_ports() -> Option<(u16, u16)> {
+    None
+}
+
+/// Every port may be free.
+pub(crate) fn is_free(_port: u16) -> bool {
+    true
+}
+
 /// Nothing is known to listen.
 pub(crate) fn is_listening(_port: u16) -> bool {
     false

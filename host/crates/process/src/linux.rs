@@ -11,6 +11,7 @@ pub use keeper::keeper_main;
 pub(crate) use kept::Kept;
 pub(crate) use listener::{Owner, is_listening, look, other_ports};
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 /// Whether the path is a file that somebody may execute.
@@ -22,4 +23,27 @@ pub(crate) fn is_executable(path: &Path) -> bool {
 /// Ports that the system's owner keeps for others, as a list such as `8080,9148-9150`.
 pub(crate) fn reserved_ports() -> String {
     std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_reserved_ports").unwrap_or_default()
+}
+
+/// First and last port that the system gives to outgoing connections.
+pub(crate) fn ephemeral_ports() -> Option<(u16, u16)> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut numbers = text.split_ascii_whitespace().map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// Whether a program could listen on the port, on any address of both families.
+///
+/// The port is bound for a moment and never listened on, so nobody can connect.
+pub(crate) fn is_free(port: u16) -> bool {
+    use rustix::net::{AddressFamily, SocketType, bind, socket};
+    let families = [
+        (AddressFamily::INET, IpAddr::from(Ipv4Addr::UNSPECIFIED)),
+        (AddressFamily::INET6, IpAddr::from(Ipv6Addr::UNSPECIFIED)),
+    ];
+    families.into_iter().all(|(family, address)| match socket(family, SocketType::STREAM, None) {
+        Ok(socket) => bind(&socket, &SocketAddr::new(address, port)).is_ok(),
+        // Nobody can use a family that the system does not have.
+        Err(_) => true,
+    })
 }

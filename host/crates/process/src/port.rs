@@ -12,6 +12,9 @@ const CONFIGURED_MIN: u16 = 1_025;
 /// Draws before the start fails, as ANCM has it.
 const DRAWS_MAX: u32 = 10;
 
+/// A range that has fewer ports than this is too small to draw from.
+const RANGE_MIN: u16 = 1_000;
+
 /// The port of an attempt: the configured one, or a random free one.
 ///
 /// # Errors
@@ -22,10 +25,23 @@ pub(crate) fn choose(configured: Option<&str>) -> Result<u16, NoPort> {
         Some(text) if !text.is_empty() => parse(text).map_err(NoPort::Configured),
         _ => {
             let reserved = platform::reserved_ports();
-            let busy = |port| listed(&reserved, port) || platform::is_listening(port);
-            draw(|| RANDOM_MIN + u16::try_from(random_below(u32::from(MAX - RANDOM_MIN) + 1)).unwrap_or(0), busy)
+            let (first, last) = range(platform::ephemeral_ports());
+            let next = || first + u16::try_from(random_below(u32::from(last - first) + 1)).unwrap_or(0);
+            draw(next, |port| listed(&reserved, port) || !platform::is_free(port))
         }
     }
+}
+
+/// Where ports are drawn from: the larger part of 10,000–48,000 that outgoing
+/// connections don't use. One of those could take the port at any moment before
+/// the application does. All of it if too little would be left.
+fn range(ephemeral: Option<(u16, u16)>) -> (u16, u16) {
+    let Some((first, last)) = ephemeral else { return (RANDOM_MIN, MAX) };
+    let below = (RANDOM_MIN, MAX.min(first.saturating_sub(1)));
+    let above = (RANDOM_MIN.max(last.saturating_add(1)), MAX);
+    let size = |(first, last): (u16, u16)| last.saturating_sub(first);
+    let larger = if size(above) > size(below) { above } else { below };
+    if size(larger) < RANGE_MIN { (RANDOM_MIN, MAX) } else { larger }
 }
 
 /// Why there is no port.
@@ -71,7 +87,7 @@ fn listed(list: &str, port: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{NoPort, choose, draw, listed, parse};
+    use super::{NoPort, choose, draw, listed, parse, range};
 
     #[test]
     fn configured_ports_have_a_range() {
@@ -129,13 +145,34 @@ mod tests {
     }
 
     #[test]
-    fn a_port_in_use_is_seen_on_both_families() {
-        for addr in ["127.0.0.1:0", "[::1]:0"] {
-            let Ok(listener) = std::net::TcpListener::bind(addr) else { continue };
+    fn ports_of_outgoing_connections_are_left_alone() {
+        for (ephemeral, expected) in [
+            (None, (10_000, 48_000)),
+            (Some((32_768, 60_999)), (10_000, 32_767)),
+            (Some((1_024, 20_000)), (20_001, 48_000)),
+            (Some((20_000, 30_000)), (30_001, 48_000)),
+            (Some((49_152, 65_535)), (10_000, 48_000)),
+            (Some((1_024, 65_535)), (10_000, 48_000)),
+            (Some((11_000, 65_535)), (10_000, 48_000)),
+            (Some((11_001, 65_535)), (10_000, 11_000)),
+        ] {
+            assert_eq!(range(ephemeral), expected, "{ephemeral:?}");
+        }
+    }
+
+    #[test]
+    fn a_port_in_use_is_not_free() {
+        use std::net::{TcpListener, TcpStream};
+        for addr in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
+            let Ok(listener) = TcpListener::bind(addr) else { continue };
             let port = listener.local_addr().unwrap().port();
             assert!(crate::platform::is_listening(port), "{addr}");
-            drop(listener);
-            assert!(!crate::platform::is_listening(port), "{addr}");
+            assert!(!crate::platform::is_free(port), "{addr}");
         }
+        // The near end of a connection holds its port as well.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let port = stream.local_addr().unwrap().port();
+        assert!(!crate::platform::is_listening(port) && !crate::platform::is_free(port));
     }
 }

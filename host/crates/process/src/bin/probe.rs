@@ -211,7 +211,7 @@ mod probe {
     }
 
     /// `host root=DIR arguments=LINE`: supervises a probe
-    /// until it is killed, and prints `ready PID LISTENING_PID PORT`.
+    /// until it is killed, and prints `ready PID LISTENING_PID PORT MICROSECONDS`.
     async fn host(script: &Script) -> Outcome {
         let settings = Settings {
             section: Section::AspNetCore,
@@ -238,7 +238,9 @@ mod probe {
         let (signals, receiver) = mpsc::channel(1);
         signals.send(BackendSignal::Wake).await?;
         let told = |event: Event| match event {
-            Event::Ready { pid, listening_pid, port, .. } => say(&format!("ready {pid} {listening_pid} {port}")),
+            Event::Ready { pid, listening_pid, port, elapsed, .. } => {
+                say(&format!("ready {pid} {listening_pid} {port} {}", elapsed.as_micros()));
+            }
             Event::AttemptFailed { summary, .. } => say(&format!("failed {summary}")),
             _ => {}
         };

@@ -86,7 +86,7 @@ async fn nothing_survives_a_killed_host() {
     let mut line = String::new();
     std::io::BufReader::new(host.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let numbers: Vec<u32> = line.strip_prefix("ready ").expect(&line).split_whitespace().flat_map(str::parse).collect();
-    let [pid, listening, _port] = numbers.as_slice() else { panic!("{line}") };
+    let [pid, listening, ..] = numbers.as_slice() else { panic!("{line}") };
     let tree = [*pid, *listening, parent(*listening), parent(*pid)];
     assert!(tree.iter().all(|p| alive(*p)));
     host.kill().unwrap();
