@@ -76,11 +76,11 @@ fn of_another_version() -> Vec<u8> {
 fn what_is_not_a_plugin_of_this_host_is_refused_with_its_line() {
     for (case, bytes, parts) in [
         ("missing", None, &["no.wasm"][..]),
-        ("text", Some(b"this is no wasm".to_vec()), &["no.wasm"]),
-        ("core module", Some(b"\0asm\x01\0\0\0".to_vec()), &["no.wasm", "component"]),
-        ("empty", Some(Vec::new()), &["no.wasm"]),
-        ("cut", Some(component("pass")[..1000].to_vec()), &["no.wasm"]),
-        ("other version", Some(of_another_version()), &["no.wasm", "7.1.0", "0.1.0"]),
+        ("text", Some(b"this is no wasm".to_vec()), &["sick"]),
+        ("core module", Some(b"\0asm\x01\0\0\0".to_vec()), &["sick", "component"]),
+        ("empty", Some(Vec::new()), &["sick"]),
+        ("cut", Some(component("pass")[..1000].to_vec()), &["sick"]),
+        ("other version", Some(of_another_version()), &["sick", "7.1.0", "0.1.0"]),
     ] {
         let site = site();
         if let Some(bytes) = bytes {
@@ -89,7 +89,7 @@ fn what_is_not_a_plugin_of_this_host_is_refused_with_its_line() {
         site.plugins("[[plugin]]\nname = \"sick\"\nmodule = \"no.wasm\"\n[plugin.grants]\nlog = true\n");
         for ended in [Launch::new(&site).refused(), Launch::new(&site).check()] {
             assert_eq!(ended.code, Some(3), "{case}: {}", ended.log);
-            for part in parts.iter().chain(&["plugins.toml:3:", "sick"]) {
+            for part in parts.iter().chain(&["plugins.toml:3:"]) {
                 assert!(ended.log.contains(part), "{case}: {part} is not in:\n{}", ended.log);
             }
         }

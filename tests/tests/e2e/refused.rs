@@ -43,7 +43,7 @@ fn all_problems_of_both_files_are_told_at_once_with_their_places() {
         "      <add name=\"a\" path=\"*\" verb=\"*\" modules=\"AspNetCoreModuleV2\" />\n",
         "    </handlers>\n",
         "    <aspNetCore processPath=\"x\" startupTimelimit=\"5\" shutdownTimeLimit=\"601\" />\n",
-        "    <rewrite><rules /></rewrite>\n",
+        "    <rewrite><rules><rule name=\"r\"><match url=\".*\" /><action type=\"None\" /></rule></rules></rewrite>\n",
         "  </system.webServer>\n",
         "</configuration>\n",
     );
@@ -104,7 +104,9 @@ fn harmless_sections_are_a_warning_with_a_place() {
 
 #[test]
 fn a_section_that_guards_access_is_refused_until_it_is_accepted() {
-    let site = Site::new(web().beside("<rewrite><rules /></rewrite>"));
+    let site = Site::new(web().beside(
+        "<rewrite><rules><rule name=\"r\"><match url=\".*\" /><action type=\"None\" /></rule></rules></rewrite>",
+    ));
     assert_eq!(Launch::new(&site).check().code, Some(3));
     site.plugins("[host]\naccept_unapplied = [\"system.webServer/rewrite\"]\n");
     let ended = Launch::new(&site).check();

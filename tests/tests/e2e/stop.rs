@@ -72,7 +72,7 @@ fn a_request_in_progress_is_finished() {
     client.send("GET /script/slow HTTP/1.1\r\nHost: test\r\n\r\n");
     site.probe().wait_mark("begun");
     host.signal(Signal::TERM);
-    site.probe().wait_mark("asked-to-stop");
+    let _line = host.wait_line("stopping");
     site.probe().open("go");
     let answer = client.response();
     assert_eq!((answer.status(), answer.text().as_str()), (200, "first-last"));
@@ -91,7 +91,7 @@ fn a_second_signal_cuts() {
     site.probe().wait_mark("begun");
     let family = host.descendants();
     host.signal(Signal::TERM);
-    site.probe().wait_mark("asked-to-stop");
+    let _line = host.wait_line("stopping");
     let begin = Instant::now();
     host.signal(Signal::TERM);
     let ended = host.wait();

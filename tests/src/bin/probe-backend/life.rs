@@ -28,6 +28,8 @@ pub(crate) struct Life {
     pub(crate) folder: Folder,
     pub(crate) port: u16,
     pub(crate) token: String,
+    /// The app's virtual path without its last slash: `/app`, or nothing for a root.
+    pub(crate) base: String,
     pub(crate) manner: Manner,
     state: Mutex<State>,
     changed: Condvar,
@@ -117,6 +119,7 @@ fn serve(folder: Folder, manner: Manner, off_by: u16) -> std::io::Result<()> {
         folder,
         port,
         token: read("ASPNETCORE_TOKEN", "HTTP_PLATFORM_TOKEN"),
+        base: read("ASPNETCORE_APPL_PATH", "").trim_end_matches('/').to_owned(),
         manner,
         state: Mutex::default(),
         changed: Condvar::new(),

@@ -72,7 +72,8 @@ pub(crate) fn talk(stream: TcpStream, life: &Life) -> std::io::Result<()> {
 
 impl Peer {
     fn answer(&mut self, head: &Head, life: &Life) -> std::io::Result<Next> {
-        let mut parts = head.path.splitn(3, '/').skip(1);
+        let path = head.path.strip_prefix(&life.base).unwrap_or(&head.path);
+        let mut parts = path.splitn(3, '/').skip(1);
         let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         match first {
             "script" => {
