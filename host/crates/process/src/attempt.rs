@@ -64,7 +64,7 @@ impl Running {
 
     /// Looks whether a process of the tree still listens, and watches that one.
     pub(crate) fn listens(&mut self) -> bool {
-        match platform::look(self.kept.keeper(), self.addr.port()) {
+        match platform::look(self.kept.keeper(), likely(self.pid, self.ended), self.addr.port()) {
             Sighting::Ours { pid, .. } => {
                 self.owner = Owner::watch(pid);
                 self.listening_pid = pid;
@@ -94,6 +94,11 @@ impl Running {
         self.ended = kill(&mut self.kept).await.or(self.ended);
         self.output.finish().await;
     }
+}
+
+/// The started process, as long as it lives.
+fn likely(pid: u32, ended: Option<Ended>) -> Option<u32> {
+    ended.is_none().then_some(pid)
 }
 
 /// Kills the tree; how the started process ended, if that is news.
@@ -201,7 +206,11 @@ impl Trial<'_> {
                 () = sleep_until(next.min(deadline)) => {
                     let now = Instant::now();
                     // Before the process is there, every listener is a stranger.
-                    let sighting = if self.pid == 0 { Sighting::Nobody } else { platform::look(self.kept.keeper(), self.port) };
+                    let sighting = if self.pid == 0 {
+                        Sighting::Nobody
+                    } else {
+                        platform::look(self.kept.keeper(), likely(self.pid, self.ended), self.port)
+                    };
                     match sighting {
                         Sighting::Ours { addr, pid } => return Ok((addr, pid)),
                         Sighting::Foreign => {

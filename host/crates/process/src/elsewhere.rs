@@ -40,7 +40,7 @@ pub(crate) fn is_listening(_port: u16) -> bool {
 }
 
 /// Nothing is known to listen.
-pub(crate) fn look(_keeper: u32, _port: u16) -> Sighting {
+pub(crate) fn look(_keeper: u32, _likely: Option<u32>, _port: u16) -> Sighting {
     Sighting::Nobody
 }
 

@@ -1,6 +1,6 @@
 //! Who listens where, from `/proc/net/tcp` and the descriptors of the tree.
 
-use super::tree::{Process, descendants};
+use super::tree::descendants;
 use crate::report::Sighting;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::HashSet;
@@ -23,29 +23,35 @@ pub(crate) fn is_listening(port: u16) -> bool {
 
 /// Looks who listens on `port`: a descendant of `keeper`, or somebody else.
 ///
-/// The tree is only walked if there is a listener at all.
-pub(crate) fn look(keeper: u32, port: u16) -> Sighting {
+/// `likely` is a descendant that is known to live; it is asked first, and mostly
+/// it is the one. The tree is only walked if it isn't, and if there is a listener.
+pub(crate) fn look(keeper: u32, likely: Option<u32>, port: u16) -> Sighting {
     let mut candidates: Vec<Listener> =
         listeners().into_iter().filter(|l| l.addr.port() == port && reaches_loopback(l.addr.ip())).collect();
     if candidates.is_empty() {
         return Sighting::Nobody;
     }
     candidates.sort_by_key(|l| rank(l.addr.ip()));
-    let owned = sockets(&descendants(keeper));
+    let told = likely.and_then(|pid| judge(&candidates, &sockets([pid]), port));
+    told.or_else(|| judge(&candidates, &sockets(tree(keeper)), port)).unwrap_or(Sighting::Foreign)
+}
+
+/// The sighting if all candidates are owned, best first.
+fn judge(candidates: &[Listener], owned: &[(u32, u64)], port: u16) -> Option<Sighting> {
     let owner = |l: &Listener| owned.iter().find(|(_, inode)| *inode == l.inode).map(|(pid, _)| *pid);
-    if candidates.iter().any(|l| owner(l).is_none()) {
-        return Sighting::Foreign;
-    }
-    match candidates.first().and_then(|l| Some((l, owner(l)?))) {
-        Some((l, pid)) => Sighting::Ours { addr: SocketAddr::new(through(l.addr.ip()), port), pid },
-        None => Sighting::Nobody,
-    }
+    let owners: Vec<u32> = candidates.iter().map(owner).collect::<Option<_>>()?;
+    let addr = SocketAddr::new(through(candidates.first()?.addr.ip()), port);
+    Some(Sighting::Ours { addr, pid: *owners.first()? })
+}
+
+fn tree(keeper: u32) -> impl Iterator<Item = u32> {
+    descendants(keeper).into_iter().map(|process| process.pid)
 }
 
 /// Where descendants of `keeper` listen that [`look`] doesn't count: on other
 /// ports, or on addresses that loopback doesn't reach.
 pub(crate) fn other_ports(keeper: u32, port: u16) -> Vec<SocketAddr> {
-    let owned: HashSet<u64> = sockets(&descendants(keeper)).into_iter().map(|(_, inode)| inode).collect();
+    let owned: HashSet<u64> = sockets(tree(keeper)).into_iter().map(|(_, inode)| inode).collect();
     let mut others: Vec<_> = listeners().into_iter().filter(|l| owned.contains(&l.inode)).map(|l| l.addr).collect();
     others.retain(|addr| addr.port() != port || !reaches_loopback(addr.ip()));
     others.sort();
@@ -73,14 +79,14 @@ impl Owner {
 }
 
 /// The sockets that the processes hold, with a process for each.
-fn sockets(processes: &[Process]) -> Vec<(u32, u64)> {
+fn sockets(processes: impl IntoIterator<Item = u32>) -> Vec<(u32, u64)> {
     let mut found = Vec::new();
-    for process in processes {
-        let Ok(entries) = std::fs::read_dir(format!("/proc/{}/fd", process.pid)) else { continue };
+    for pid in processes {
+        let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
         for entry in entries.flatten() {
             let Ok(target) = std::fs::read_link(entry.path()) else { continue };
             let inode = target.to_str().and_then(|t| t.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
-            found.extend(inode.map(|inode| (process.pid, inode)));
+            found.extend(inode.map(|inode| (pid, inode)));
         }
     }
     found
@@ -189,9 +195,10 @@ mod tests {
         let mine = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = mine.local_addr().unwrap().port();
         // This process is not below itself.
-        assert_eq!(look(std::process::id(), port), Sighting::Foreign);
+        assert_eq!(look(std::process::id(), None, port), Sighting::Foreign);
         assert!(other_ports(std::process::id(), 1).is_empty());
+        assert!(matches!(look(0, Some(std::process::id()), port), Sighting::Ours { .. }));
         drop(mine);
-        assert_eq!(look(std::process::id(), port), Sighting::Nobody);
+        assert_eq!(look(std::process::id(), None, port), Sighting::Nobody);
     }
 }
