@@ -73,13 +73,13 @@ fn a_dripped_head_gets_no_more_time() {
 
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
-    with(EdgeSettings { idle_ms_max: SHORT, ..settings() }, |site| async move {
+    with(EdgeSettings { idle_ms_max: 3 * SHORT, ..settings() }, |site| async move {
         let mut client = site.connect().await;
         for _ in 0..3 {
             client.send(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n").await;
             assert_eq!(client.answer().await.status, 200);
-            // Half the limit: each request begins a new wait.
-            sleep(Duration::from_millis(SHORT / 2)).await;
+            // Together longer than the limit: each request begins a new wait.
+            sleep(Duration::from_millis(SHORT * 3 / 2)).await;
         }
         client.assert_closed("idle").await;
         assert_eq!(read(&site.counters.idle_timeouts), 1);
@@ -89,19 +89,19 @@ fn an_idle_connection_is_closed_without_a_word() {
 #[test]
 fn no_deadline_runs_while_a_handler_works() {
     let all = EdgeSettings {
-        first_byte_ms_max: 50,
-        head_ms_max: 50,
-        idle_ms_max: 50,
-        body_idle_ms_max: 50,
-        body_total_ms_max: 50,
-        write_idle_ms_max: 50,
+        first_byte_ms_max: SHORT,
+        head_ms_max: SHORT,
+        idle_ms_max: SHORT,
+        body_idle_ms_max: SHORT,
+        body_total_ms_max: SHORT,
+        write_idle_ms_max: SHORT,
         ..settings()
     };
     with(all, |site| async move {
         let mut client = site.connect().await;
         client.send(b"GET /gate HTTP/1.1\r\nHost: x\r\n\r\n").await;
         within(site.seen.waiting.notified()).await;
-        sleep(Duration::from_millis(200)).await;
+        sleep(Duration::from_millis(2 * SHORT)).await;
         site.seen.gate.notify_one();
         assert_eq!(client.answer().await.body, "through");
     });
@@ -130,17 +130,17 @@ fn a_body_that_stops_gets_408() {
 
 #[test]
 fn a_dripped_body_ends_with_its_total() {
-    with(EdgeSettings { body_idle_ms_max: SHORT, body_total_ms_max: 4 * SHORT, ..settings() }, |site| async move {
+    with(EdgeSettings { body_idle_ms_max: 3 * SHORT, body_total_ms_max: 5 * SHORT, ..settings() }, |site| async move {
         let mut client = site.connect().await;
-        client.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n").await;
         let began = Instant::now();
+        client.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n").await;
         let mut drip = interval(Duration::from_millis(SHORT / 10));
         while read(&site.counters.body_timeouts) == 0 {
             drip.tick().await;
             client.try_send(b"X").await;
             assert!(began.elapsed() < Duration::from_millis(LONG / 4), "still dripping");
         }
-        assert!(began.elapsed() >= Duration::from_millis(3 * SHORT), "the idle limit did not cut it");
+        assert!(began.elapsed() >= Duration::from_millis(5 * SHORT), "the idle limit did not cut it");
         assert_eq!(client.answer().await.status, 408);
     });
 }

@@ -8,3 +8,4 @@ mod drain;
 mod endings;
 mod heads;
 mod support;
+mod workers;
