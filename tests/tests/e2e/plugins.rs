@@ -1,8 +1,9 @@
 //! Plugins from files: what they do to requests, and what refuses to load.
 
 use crate::site;
-use gatelodge_e2e::{Host, Launch, Site};
+use gatelodge_e2e::{Host, Launch, Response, Site};
 use gatelodge_guests::component;
+use std::time::{Duration, Instant};
 
 /// A site with these guests as plugins, in this order, named as they are.
 fn with(guests: &[&str]) -> Site {
@@ -129,4 +130,166 @@ fn a_digest_pins_a_file() {
         let ended = Launch::new(&site).check();
         assert_eq!(ended.code, Some(code), "{}", ended.log);
     }
+}
+
+/// A guest with settings, as an entry of plugins.toml; `more` are keys of the entry.
+fn entry(site: &Site, name: &str, guest: &str, more: &str, settings: &str) -> String {
+    site.file(&format!("plugins/{guest}.wasm"), component(guest));
+    format!(
+        "[[plugin]]\nname = \"{name}\"\nmodule = \"plugins/{guest}.wasm\"\n{more}\n\
+         [plugin.config]\n{settings}\n[plugin.grants]\nlog = true\n"
+    )
+}
+
+fn ask(host: &Host, target: &str, fields: &str) -> Response {
+    host.client().send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).response()
+}
+
+#[test]
+fn plugins_run_in_order_on_the_way_in_and_reversed_on_the_way_out() {
+    let site = site();
+    let entries: Vec<String> =
+        ["a", "b", "c"].iter().map(|name| entry(&site, name, "order", "", &format!("name = \"{name}\""))).collect();
+    site.plugins(&entries.concat());
+    let host = Host::start(&site);
+    let answer = ask(&host, "/x", "");
+    assert_eq!(answer.status(), 200);
+    let head = site.probe().head_of("/x").to_lowercase();
+    let way_in: Vec<&str> = head.lines().filter_map(|line| line.strip_prefix("x-order: ")).collect();
+    assert_eq!(way_in.join(","), "a,b,c");
+    assert_eq!(answer.head.values("x-order").join(","), "c,b,a");
+    host.stop(&site);
+}
+
+#[test]
+fn a_plugin_that_answers_leaves_the_backend_asleep() {
+    let site = site();
+    let outer = entry(&site, "outer", "order", "", "name = \"outer\"");
+    let answer = "status = 403\nbody = \"not today\"\nheaders = [\"x-why=rain\"]";
+    let inner = entry(&site, "inner", "answer", "", answer);
+    let never = entry(&site, "never", "order", "", "name = \"never\"");
+    site.plugins(&(outer + &inner + &never));
+    let host = Host::start(&site);
+    let mut client = host.client();
+    for _ in 0..2 {
+        let answer = client.get("/x");
+        assert_eq!((answer.status(), answer.text().as_str()), (403, "not today"));
+        assert_eq!(answer.value("x-why"), Some("rain"));
+        assert_eq!(answer.head.values("x-order"), ["outer"], "only who saw the request sees the answer");
+    }
+    // The unread body of an answered request is never taken for the next request.
+    let hidden = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    client.send(format!("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{hidden}", hidden.len()));
+    assert_eq!(client.response().status(), 403);
+    assert!(client.try_send("GET /y HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+    let rest = String::from_utf8_lossy(&client.rest()).into_owned();
+    assert!(rest.matches("HTTP/1.1 ").count() <= 1, "{rest}");
+    assert!(site.probe().starts().is_empty(), "a backend was started for nothing");
+    host.stop(&site);
+}
+
+#[test]
+fn a_plugin_that_fails_costs_its_own_request_only() {
+    for guest in ["trap", "panic", "recurse", "grow"] {
+        let site = site();
+        site.plugins(&entry(&site, "sick", guest, "", ""));
+        let host = Host::start(&site);
+        assert_eq!(ask(&host, "/before", "").status(), 200, "{guest}");
+        for hook in ["request", "response"] {
+            let answer = ask(&host, "/x", &format!("X-Do: {hook}\r\n"));
+            assert_eq!(answer.status(), 500, "{guest} in {hook}");
+            assert!(answer.text().contains("sick"), "loopback clients are told who failed: {}", answer.text());
+            assert_eq!(ask(&host, "/next", "").status(), 200, "{guest} in {hook}");
+        }
+        // After the last byte nothing can be changed any more.
+        assert_eq!(ask(&host, "/done", "X-Do: completion\r\n").status(), 200, "{guest}");
+        assert_eq!(ask(&host, "/next", "").status(), 200, "{guest}");
+        let _line = host.wait_line("sick");
+        host.stop(&site);
+    }
+}
+
+#[test]
+fn a_plugin_that_loops_is_stopped_at_its_deadline() {
+    let site = site();
+    site.plugins(&entry(&site, "sick", "loop", "deadline_ms = 100", ""));
+    let host = Launch::new(&site).args(&["--workers", "1"]).start();
+    assert_eq!(ask(&host, "/before", "").status(), 200);
+    let mut best = Duration::MAX;
+    // Fewer than the faults in a row after which a plugin is rested for a second.
+    for _ in 0..3 {
+        let begin = Instant::now();
+        assert_eq!(ask(&host, "/x", "X-Do: request\r\n").status(), 500);
+        best = best.min(begin.elapsed());
+        assert_eq!(ask(&host, "/next", "").status(), 200);
+    }
+    // The best of three: what a busy machine adds is not the plugin's doing.
+    assert!((Duration::from_millis(90)..Duration::from_millis(140)).contains(&best), "{best:?}");
+    assert!(host.wait_line("sick").contains("deadline"));
+    host.stop(&site);
+}
+
+#[test]
+fn on_fault_skip_lets_the_request_go_on() {
+    let site = site();
+    let sick = entry(&site, "sick", "trap", "on_fault = \"skip\"", "");
+    let healthy = entry(&site, "healthy", "order", "", "name = \"healthy\"");
+    site.plugins(&(sick + &healthy));
+    let host = Host::start(&site);
+    let answer = ask(&host, "/x", "X-Do: request\r\n");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.head.values("x-order"), ["healthy"]);
+    let _line = host.wait_line("sick");
+    host.stop(&site);
+}
+
+#[test]
+fn a_plugin_sees_everything_but_the_token() {
+    let site = site();
+    let settings = "request = [\"header:ms-aspnetcore-token\"]";
+    // The guest logs all it can read and asserts that the token is not to be had.
+    let shows = entry(&site, "shows", "shows", "", "");
+    let views = entry(&site, "views", "views", "", &format!("{settings}\nlines = [\"ms-aspnetcore-token\"]"));
+    for text in [&shows, &views] {
+        site.plugins(text);
+        match Launch::new(&site).check().code {
+            // Either nobody may even ask for it, or whoever asks gets nothing.
+            Some(3) => continue,
+            code => assert_eq!(code, Some(0)),
+        }
+        let host = Host::start(&site);
+        assert_eq!(ask(&host, "/x", "MS-ASPNETCORE-TOKEN: guess\r\nX-Mine: seen\r\n").status(), 200);
+        let head = site.probe().head_of("/x").to_lowercase();
+        assert!(!head.contains("guess"), "{head}");
+        // Stopping looks for the token in the log, in answers and in files.
+        host.stop(&site);
+    }
+}
+
+#[test]
+fn powers_without_their_grant_are_refused_at_load() {
+    for (guest, import) in [
+        ("needs-kv", "kv"),
+        ("needs-http", "http-out"),
+        ("needs-keys", "keys"),
+        ("needs-secrets", "secrets"),
+        ("needs-rate-limit", "rate-limit"),
+    ] {
+        let site = site();
+        site.plugins(&entry(&site, "needy", guest, "", ""));
+        let ended = Launch::new(&site).refused();
+        assert_eq!(ended.code, Some(3), "{guest}: {}", ended.log);
+        for part in ["needy", import, "plugins.toml:"] {
+            assert!(ended.log.contains(part), "{guest}: {part} is not in:\n{}", ended.log);
+        }
+    }
+}
+
+#[test]
+fn a_plugin_that_refuses_its_settings_says_why() {
+    let site = site();
+    site.plugins(&entry(&site, "picky", "order", "", "name = \"a\"\nnmae = \"b\""));
+    let ended = Launch::new(&site).check();
+    assert_eq!(ended.code, Some(3), "{}", ended.log);
+    assert!(ended.log.contains("picky") && ended.log.contains("nmae"), "{}", ended.log);
 }
