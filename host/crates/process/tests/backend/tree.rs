@@ -1,16 +1,21 @@
 //! Whole trees: grandchildren, other sessions, lost keepers, killed hosts.
 
 use crate::harness::{House, PROBE, alive, eventually, get};
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::BufRead as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use wire::ports::BackendSignal;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+fn send(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
 fn kill(pid: u32) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    send(pid, Signal::KILL);
 }
 
 fn parent(pid: u32) -> u32 {
@@ -75,11 +80,10 @@ async fn a_killed_keeper_takes_the_whole_tree_along() {
     house.stop().await;
 }
 
-#[tokio::test]
-async fn nothing_survives_a_killed_host() {
-    let dir = tempfile::tempdir().unwrap();
+/// A host in a process of its own; its child, and what it told.
+fn host(arguments: &str, dir: &std::path::Path) -> (Child, u32, u32) {
     let mut host = Command::new(PROBE)
-        .args(["host", &format!("root={}", dir.path().display()), &format!("arguments={DEEP}")])
+        .args(["host", &format!("root={}", dir.display()), &format!("arguments={arguments}")])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -87,13 +91,31 @@ async fn nothing_survives_a_killed_host() {
     std::io::BufReader::new(host.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let numbers: Vec<u32> = line.strip_prefix("ready ").expect(&line).split_whitespace().flat_map(str::parse).collect();
     let [pid, listening, ..] = numbers.as_slice() else { panic!("{line}") };
-    let tree = [*pid, *listening, parent(*listening), parent(*pid)];
+    (host, *pid, *listening)
+}
+
+#[tokio::test]
+async fn nothing_survives_a_killed_host() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut host, pid, listening) = host(DEEP, dir.path());
+    let tree = [pid, listening, parent(listening), parent(pid)];
     assert!(tree.iter().all(|p| alive(*p)));
     host.kill().unwrap();
     host.wait().unwrap();
     for process in tree {
         eventually("gone with its host", SECOND, || !alive(process)).await;
     }
+}
+
+#[tokio::test]
+async fn the_app_dies_with_its_keeper_while_the_host_hangs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut host, pid, _) = host("", dir.path());
+    send(host.id(), Signal::STOP);
+    kill(parent(pid));
+    eventually("gone with its keeper", SECOND, || !alive(pid)).await;
+    host.kill().unwrap();
+    host.wait().unwrap();
 }
 
 #[tokio::test]
