@@ -31,7 +31,9 @@ impl Site for MappedSite {
         };
         let scope = self.mapping.scope(path);
         match scope.decide(ask, |path| on_disk(&self.root, path)) {
-            Decision::Backend => Ok(Route { body_bytes_max: scope.body_bytes_max }),
+            Decision::Backend => {
+                Ok(Route { body_bytes_max: scope.body_bytes_max, remove_server_header: scope.remove_server_header })
+            }
             Decision::NoHandler => Err(Kind::NotFound(NotFound::NoHandler)),
             Decision::ForeignModule => Err(Kind::NotFound(NotFound::ForeignModule)),
             Decision::Static => Err(Kind::NotFound(NotFound::NoFile)),

@@ -22,6 +22,8 @@ pub trait Site {
 pub struct Route {
     /// Longest request body, bytes (`requestLimits maxAllowedContentLength`; default 30,000,000).
     pub body_bytes_max: u64,
+    /// Take the backend's `Server` field off (`requestFiltering removeServerHeader`; default false).
+    pub remove_server_header: bool,
 }
 
 /// Rules that hold for the whole host.

@@ -121,10 +121,16 @@ where
     }
     let sent = match select(generation, &exchange.request) {
         Err(kind) => Err(Fault::new(kind)),
-        Ok(route) => generation.forward.send(&exchange, Counted::new(body, bytes_in), route.body_bytes_max).await,
+        Ok(route) => {
+            let sent = generation.forward.send(&exchange, Counted::new(body, bytes_in), route.body_bytes_max).await;
+            sent.map(|(head, body)| (head, body, route))
+        }
     };
     let outcome = match sent {
-        Ok((head, body)) => {
+        Ok((mut head, body, route)) => {
+            if route.remove_server_header {
+                head.headers.remove(header::SERVER);
+            }
             exchange.response = Some(head);
             exchange.source = Source::Backend;
             Outcome { payload: Payload::Stream(body), ending: Ending::Complete, detail: None, close: false }

@@ -34,6 +34,7 @@ impl<B: http_body::Body<Data = Bytes, Error = Fault> + Unpin> Forward<B> for Bac
         let bytes = body.collect().await?.to_bytes();
         let mut head = ResponseHead::new(StatusCode::OK);
         head.headers.insert("x-from", HeaderValue::from_static("backend"));
+        head.headers.insert("server", HeaderValue::from_static("K"));
         Ok((head, Full2(Some(bytes))))
     }
 }
@@ -117,7 +118,11 @@ struct Rule;
 
 impl Site for Rule {
     fn decide(&self, _: &RequestHead, path: &str) -> Result<Route, Kind> {
-        if path == "/hidden" { Err(Kind::NotFound(NotFound::HiddenSegment)) } else { Ok(Route { body_bytes_max: 10 }) }
+        if path == "/hidden" {
+            Err(Kind::NotFound(NotFound::HiddenSegment))
+        } else {
+            Ok(Route { body_bytes_max: 10, remove_server_header: path == "/quiet" })
+        }
     }
 }
 
@@ -201,6 +206,16 @@ async fn refusals_before_the_backend() {
     assert_eq!(bench.counters.value(Counter::HostFaults), 0);
     // At the limit the backend is asked.
     assert_eq!(bench.run("/app/x", Framing::Length(10), "").await.0, 500);
+}
+
+#[tokio::test]
+async fn the_server_field_goes_where_filtering_says_so() {
+    let bench = bench(None, Act::Pass);
+    for (target, kept) in [("/app/x", true), ("/app/quiet", false)] {
+        let reply = bench.pipeline.handle(&bench.conn, head(target, Framing::None), body("")).await;
+        assert_eq!(reply.head.headers.contains_key("server"), kept, "{target}");
+        assert!(reply.head.headers.contains_key("x-from"));
+    }
 }
 
 #[tokio::test]
