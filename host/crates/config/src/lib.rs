@@ -24,6 +24,7 @@ pub use source::{File, Position, Setting, Source, Spanned};
 pub use web_config::{Facts, SMALLEST, WebConfig};
 
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Both files, understood.
 #[derive(Clone, Debug, Serialize)]
@@ -68,7 +69,8 @@ pub fn read(web_config: Option<File>, plugins_toml: Option<File>, facts: &Facts)
         Some(Ok(source)) => {
             let outcome = web_config::read(&source, facts, &accept);
             problems.extend(outcome.problems);
-            problems.extend(unused(&plugins, &outcome.accepted));
+            let unused = unused(&plugins, &outcome.accepted, &problems);
+            problems.extend(unused);
             outcome.document
         }
     };
@@ -93,9 +95,12 @@ fn missing() -> Problem {
 }
 
 /// Entries of `accept_unapplied` that accept nothing: likely a slip, or left over.
-fn unused(plugins: &PluginsToml, accepted: &std::collections::BTreeSet<String>) -> Vec<Problem> {
+fn unused(plugins: &PluginsToml, accepted: &BTreeSet<String>, told: &[Problem]) -> Vec<Problem> {
     let Some(file) = &plugins.path else { return Vec::new() };
-    let idle = plugins.host.accept_unapplied.iter().filter(|name| !accepted.contains(&name.value));
+    let refused = |at: Position| {
+        told.iter().any(|other| other.file == *file && (other.line, other.column) == (at.line, at.column))
+    };
+    let idle = plugins.host.accept_unapplied.iter().filter(|name| !accepted.contains(&name.value) && !refused(name.at));
     idle.map(|name| Problem {
         severity: Severity::Warning,
         file: file.clone(),

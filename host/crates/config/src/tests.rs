@@ -57,3 +57,32 @@ fn problems_of_both_files_come_at_once_and_in_order() {
         problems.errors().map(|problem| format!("{}:{}:{}", problem.file, problem.line, problem.column)).collect();
     assert_eq!(places, ["plugins.toml:1:2", "web.config:3:26", "web.config:4:1"]);
 }
+
+#[test]
+fn a_launcher_of_the_environment_stands_in_for_an_unpublished_file() {
+    let text = crate::SMALLEST.replace("dotnet", "%LAUNCHER_PATH%").replace(".\\App.dll", "%launcher_args%");
+    let file = || Some(File::new("web.config", text.clone()));
+    let problems = read(file(), None, &Facts::default()).expect_err("nobody says what to launch");
+    let told = problems.to_string();
+    assert!(told.starts_with("web.config:6:30: error: `%LAUNCHER_PATH%` in processPath"), "{told}");
+    assert!(told.contains("publish the app first"), "{told}");
+    let facts = Facts { launcher_path: Some("dotnet".to_owned()), launcher_args: None };
+    let document = read(file(), None, &facts).expect("the environment says what to launch");
+    assert!(document.web_config.backend.uses_launcher);
+    assert_eq!(document.web_config.backend.process_path.value, "%LAUNCHER_PATH%", "nothing is expanded here");
+}
+
+#[test]
+fn the_document_is_plain_data_for_machines() {
+    let document =
+        read(Some(File::new("web.config", crate::SMALLEST)), None, &Facts::default()).expect("it is complete");
+    let json = serde_json::to_value(&document).expect("documents are plain data");
+    assert_eq!(
+        json["web_config"]["backend"]["process_path"],
+        serde_json::json!({ "value": "dotnet", "line": 6, "column": 17 })
+    );
+    assert_eq!(
+        json["plugins_toml"]["host"]["limits"]["header_count_max"],
+        serde_json::json!({ "value": 100, "at": null })
+    );
+}

@@ -194,6 +194,14 @@ impl Context<'_> {
         }
     }
 
+    /// Text between elements: a broken comment, or something that was meant to be an element.
+    fn stray_text(&mut self, element: &Element) {
+        if let Some(at) = element.text_at {
+            let what = format!("text inside `<{}>` has no meaning", element.name);
+            self.error(at, what, "remove it, or put it into a comment: <!-- ... -->");
+        }
+    }
+
     fn config_source(&mut self, at: usize, element: &str) {
         let what = format!("`configSource` is not supported: `<{element}>` is read from this file only");
         self.error(at, what, "put the content of the other file here");

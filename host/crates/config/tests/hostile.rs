@@ -194,6 +194,11 @@ fn files_made_to_be_slow_are_read_in_time() {
         (0..40_000).map(|number| format!("k{number} = {number}\n")).collect(),
         "[[plugin]]\n".repeat(90_000),
         format!("a = {}", "[".repeat(900_000)),
+        format!("a{} = 1", ".a".repeat(400_000)),
+        format!("[a{}]", ".a".repeat(400_000)),
+        format!("[[plugin]]\nconfig{} = 1", ".a".repeat(400_000)),
+        format!("[[plugin]]\n[plugin.config{}]", ".a".repeat(400_000)),
+        format!("a = {}", "{ a = ".repeat(100_000)),
     ];
     for text in files {
         let start = std::time::Instant::now();

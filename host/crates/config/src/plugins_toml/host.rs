@@ -193,7 +193,7 @@ impl Host {
                 }
             }
         }
-        host.accept_unapplied = reading.strings(keys, "accept_unapplied").unwrap_or_default();
+        host.accept_unapplied = accept_unapplied(reading, keys);
         let words = [("pass", EscapedSlash::Pass), ("refuse", EscapedSlash::Refuse)];
         host.escaped_slash = reading.word(keys, "escaped_slash", &words, EscapedSlash::Pass);
         if let Some(admin) = reading.string(keys, "admin").filter(|admin| admin.value != "off") {
@@ -249,6 +249,24 @@ impl Host {
         }
         self.listen = Setting::set(listeners, at);
     }
+}
+
+/// Groups are too broad: they would also accept what somebody adds next year.
+const GROUPS: [&str; 5] = [
+    "system.webServer",
+    "system.webServer/security",
+    "system.webServer/security/requestFiltering",
+    "system.webServer/security/requestFiltering/requestLimits",
+    "system.web",
+];
+
+fn accept_unapplied(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Vec<Spanned<String>> {
+    let names = reading.strings(keys, "accept_unapplied").unwrap_or_default();
+    for name in names.iter().filter(|name| GROUPS.contains(&name.value.as_str())) {
+        let what = format!("\"{}\" is a group of sections; only a section can be accepted", name.value);
+        reading.report.error_at(name.at, what, "name it: \"system.webServer/rewrite\"");
+    }
+    names
 }
 
 fn workers(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Setting<Workers> {

@@ -181,6 +181,10 @@ pub(super) fn read(ctx: &mut Context<'_>, section: Section, element: &Element) -
             format!("not yet: processesPerApplication=\"{}\"; one process is started", processes_per_application.value);
         ctx.report.warn_at(at, what, "");
     }
+    let forward_windows_auth_token = boolean(ctx, element, "forwardWindowsAuthToken", core);
+    if let Some(at) = forward_windows_auth_token.at.filter(|_| forward_windows_auth_token.value) {
+        ctx.report.warn_at(at, "not yet: forwardWindowsAuthToken; the app gets no Windows identity", "");
+    }
     let uses_launcher = launcher(ctx, element);
     let backend = Backend {
         section: Spanned::new(section, ctx.position(element.at)),
@@ -194,7 +198,7 @@ pub(super) fn read(ctx: &mut Context<'_>, section: Section, element: &Element) -
         stdout_log_enabled: boolean(ctx, element, "stdoutLogEnabled", false),
         stdout_log_file: text(ctx, element, "stdoutLogFile", stdout_default),
         processes_per_application,
-        forward_windows_auth_token: boolean(ctx, element, "forwardWindowsAuthToken", core),
+        forward_windows_auth_token,
         disable_start_up_error_page: boolean(ctx, element, "disableStartUpErrorPage", false),
         hosting_model: hosting_model(ctx, element),
         environment,
@@ -303,17 +307,10 @@ fn children(
             _ => ctx.unknown_child(child, &element.name, &CHILDREN),
         }
     }
-    stray_text(ctx, element);
+    ctx.stray_text(element);
     let mut environment: Vec<EnvironmentVariable> = environment.into_values().collect();
     environment.sort_by_key(|variable: &EnvironmentVariable| variable.at);
     (environment, settings)
-}
-
-fn stray_text(ctx: &mut Context<'_>, element: &Element) {
-    if let Some(at) = element.text_at {
-        let what = format!("text inside `<{}>` has no meaning", element.name);
-        ctx.error(at, what, "remove it, or put it into a comment: <!-- ... -->");
-    }
 }
 
 fn variables(
@@ -323,7 +320,7 @@ fn variables(
     into: &mut BTreeMap<String, EnvironmentVariable>,
 ) {
     ctx.check_attributes(list, &[]);
-    stray_text(ctx, list);
+    ctx.stray_text(list);
     for child in ctx.children(list) {
         match child.name.as_str() {
             "environmentVariable" => {
@@ -353,13 +350,12 @@ fn judge_variable(ctx: &mut Context<'_>, section: Section, child: &Element, name
         return;
     }
     let upper = name.to_ascii_uppercase();
+    if upper == "ASPNETCORE_TOKEN" {
+        judge_token(ctx, child, value);
+    }
     if OVERWRITTEN.contains(&upper.as_str()) {
         let what = format!("the value of {name} never arrives: the host computes this variable");
         ctx.warn(child.at, what, "remove it");
-    }
-    if upper == "ASPNETCORE_TOKEN" {
-        let what = "a fixed ASPNETCORE_TOKEN is honoured, but everyone who can read this file can speak for the host";
-        ctx.warn(child.at, what, "remove it: the host makes a new one for each start");
     }
     // A value with `%` is known only after expansion.
     if upper == "ASPNETCORE_PORT" && !value.is_empty() && !value.contains('%') {
@@ -372,12 +368,25 @@ fn judge_variable(ctx: &mut Context<'_>, section: Section, child: &Element, name
     }
 }
 
+/// The token goes into a header field (RFC 9110 §5.5), and an empty one would pair with anyone.
+fn judge_token(ctx: &mut Context<'_>, child: &Element, value: &str) {
+    const HELP: &str = "remove it: the host makes a new one for each start";
+    let expanded_later = value.contains('%');
+    let fits = value.trim() == value && value.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    if value.is_empty() || (!fits && !expanded_later) {
+        ctx.error(child.at, "this ASPNETCORE_TOKEN can't be a token: it must be visible ASCII and not empty", HELP);
+        return;
+    }
+    let what = "a fixed ASPNETCORE_TOKEN is honoured, but everyone who can read this file can speak for the host";
+    ctx.warn(child.at, what, HELP);
+}
+
 fn pair(ctx: &mut Context<'_>, child: &Element) -> Option<(String, String)> {
     ctx.check_attributes(child, &["name", "value"]);
     for nested in &child.children {
         ctx.unknown_child(nested, &child.name, &[]);
     }
-    stray_text(ctx, child);
+    ctx.stray_text(child);
     let (name, value) = (child.value("name"), child.value("value"));
     match (name, value) {
         (Some(name), Some(value)) if !name.is_empty() => Some((name.to_owned(), value.to_owned())),

@@ -103,6 +103,7 @@ impl Filtering {
             section,
             &["allowDoubleEscaping", "allowHighBitCharacters", "removeServerHeader", "unescapeQueryString"],
         );
+        ctx.stray_text(section);
         keep(&mut self.allow_double_escaping, boolean(ctx, section, "allowDoubleEscaping", false));
         keep(&mut self.remove_server_header, boolean(ctx, section, "removeServerHeader", false));
         let high = boolean(ctx, section, "allowHighBitCharacters", true);

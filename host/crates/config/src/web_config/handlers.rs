@@ -163,6 +163,7 @@ impl Handlers {
     pub(super) fn apply(&mut self, ctx: &mut Context<'_>, section: &Element) {
         ctx.check_attributes(section, &["accessPolicy"]);
         ctx.mappings_broken |= section.attribute("configSource").is_some();
+        ctx.stray_text(section);
         self.policy(ctx, section);
         // A file's own entries come before the inherited ones, in their own order.
         let mut own: Vec<Handler> = Vec::new();

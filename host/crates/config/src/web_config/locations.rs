@@ -32,6 +32,7 @@ struct Part<'e> {
 /// Reads all of `configuration`.
 pub(super) fn resolve(ctx: &mut Context<'_>, source: &Source, root: &Element) -> Option<WebConfig> {
     ctx.check_attributes(root, &[]);
+    ctx.stray_text(root);
     let parts = parts(ctx, root);
     let mut top = Scope::stock();
     let mut runners: Vec<(Section, &Element)> = Vec::new();
@@ -116,6 +117,7 @@ fn location<'e>(ctx: &mut Context<'_>, element: &'e Element, parts: &mut Vec<Par
 /// Applies one `system.webServer` to a scope.
 fn apply(ctx: &mut Context<'_>, scope: &mut Scope, web_server: &Element) {
     ctx.check_attributes(web_server, &[]);
+    ctx.stray_text(web_server);
     for section in &web_server.children {
         match section.name.as_str() {
             "handlers" => scope.handlers.apply(ctx, section),

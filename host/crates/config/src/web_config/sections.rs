@@ -1,6 +1,7 @@
 //! The sections beside ours: harmless ones get a warning, those that decide
 //! about access are refused, and none is skipped in silence.
 
+use super::values::boolean;
 use super::{Context, Scope};
 use crate::error::nearest;
 use crate::xml::Element;
@@ -124,8 +125,9 @@ fn is(value: &str, expected: bool) -> bool {
     value.eq_ignore_ascii_case(if expected { "true" } else { "false" })
 }
 
-fn flag(element: &Element, name: &str, default: bool) -> bool {
-    element.value(name).map_or(default, |value| is(value, true))
+/// A boolean; what is neither true nor false is refused and counts as the default.
+fn flag(ctx: &mut Context<'_>, element: &Element, name: &str, default: bool) -> bool {
+    boolean(ctx, element, name, default).value
 }
 
 fn child<'e>(element: &'e Element, name: &str) -> Option<&'e Element> {
@@ -135,7 +137,7 @@ fn child<'e>(element: &'e Element, name: &str) -> Option<&'e Element> {
 fn judged(ctx: &mut Context<'_>, element: &Element) {
     match element.name.as_str() {
         "rewrite" => rewrite(ctx, element),
-        "httpRedirect" if flag(element, "enabled", false) => {
+        "httpRedirect" if flag(ctx, element, "enabled", false) => {
             ctx.refuse_unapplied(
                 element.at,
                 "system.webServer/httpRedirect",
@@ -145,7 +147,7 @@ fn judged(ctx: &mut Context<'_>, element: &Element) {
         "isapiFilters" if child(element, "filter").is_some() => {
             ctx.refuse_unapplied(element.at, "system.webServer/isapiFilters", "a filter may decide who gets in");
         }
-        "cors" if flag(element, "enabled", false) && flag(element, "failUnlistedOrigins", false) => {
+        "cors" if flag(ctx, element, "enabled", false) && flag(ctx, element, "failUnlistedOrigins", false) => {
             ctx.refuse_unapplied(element.at, "system.webServer/cors", "requests of unlisted origins would get in");
         }
         "cors" if !element.is_empty() => {
@@ -156,7 +158,7 @@ fn judged(ctx: &mut Context<'_>, element: &Element) {
             );
         }
         "httpProtocol" => http_protocol(ctx, element),
-        "webSocket" if flag(element, "enabled", true) && !element.is_empty() => {
+        "webSocket" if flag(ctx, element, "enabled", true) && !element.is_empty() => {
             ctx.warn(element.at, "not yet: `system.webServer/webSocket`; upgrades are not passed on", "");
         }
         _ => {}
@@ -165,10 +167,21 @@ fn judged(ctx: &mut Context<'_>, element: &Element) {
 
 /// Rules decide; maps, allowed variables and conditions without a rule do nothing.
 fn rewrite(ctx: &mut Context<'_>, element: &Element) {
-    let rule = ["rules", "globalRules", "outboundRules"].into_iter().find_map(|list| {
-        child(element, list)?.children.iter().find(|rule| rule.name == "rule" && flag(rule, "enabled", true))
-    });
-    if rule.is_some() {
+    const CHILDREN: [&str; 6] =
+        ["rules", "globalRules", "outboundRules", "rewriteMaps", "allowedServerVariables", "providers"];
+    let mut active = false;
+    for list in &element.children {
+        if !CHILDREN.contains(&list.name.as_str()) {
+            ctx.unknown_child(list, "rewrite", &CHILDREN);
+        }
+        if let Some(attribute) = list.attribute("configSource") {
+            ctx.config_source(attribute.at, &list.name);
+        }
+        for rule in list.children.iter().filter(|rule| rule.name == "rule") {
+            active |= flag(ctx, rule, "enabled", true);
+        }
+    }
+    if active {
         let effect = "its rules (redirects, blocks, rewritten paths) do nothing";
         ctx.refuse_unapplied(element.at, "system.webServer/rewrite", effect);
     } else if !element.is_empty() {
@@ -204,62 +217,42 @@ fn http_protocol(ctx: &mut Context<'_>, element: &Element) {
             _ => ctx.unknown_child(list, "httpProtocol", &["customHeaders", "redirectHeaders"]),
         }
     }
-    if !flag(element, "allowKeepAlive", true) {
+    if !flag(ctx, element, "allowKeepAlive", true) {
         ctx.warn(element.at, "allowKeepAlive=\"false\" is not applied: connections stay open", "");
     }
 }
 
 /// Reads `security`: request filtering is applied, the rest is judged.
 pub(super) fn security(ctx: &mut Context<'_>, scope: &mut Scope, security: &Element) {
+    ctx.check_attributes(security, &[]);
+    ctx.stray_text(security);
     for element in &security.children {
+        let path = format!("system.webServer/security/{}", element.name);
         if let Some(attribute) = element.attribute("configSource") {
             ctx.config_source(attribute.at, &element.name);
             continue;
         }
-        let path = format!("system.webServer/security/{}", element.name);
         match element.name.as_str() {
             "requestFiltering" => scope.filtering.apply(ctx, element),
             "access" => {
-                if element
-                    .value("sslFlags")
-                    .is_some_and(|flags| !flags.trim().is_empty() && !flags.trim().eq_ignore_ascii_case("None"))
-                {
-                    ctx.refuse_unapplied(
-                        element.at,
-                        &path,
-                        "plain connections and clients without a certificate would get in",
-                    );
+                let flags = element.value("sslFlags").unwrap_or_default().trim();
+                if !flags.is_empty() && !flags.eq_ignore_ascii_case("None") {
+                    let effect = "plain connections and clients without a certificate would get in";
+                    ctx.refuse_unapplied(element.at, &path, effect);
                 }
             }
             "authentication" => authentication(ctx, element),
             "authorization" => {
-                let everyone = |entry: &Element| {
-                    entry.name == "add"
-                        && entry.value("accessType") == Some("Allow")
-                        && entry.value("users") == Some("*")
-                        && entry.value("verbs").is_none_or(str::is_empty)
-                };
-                if !element.children.iter().all(everyone) {
+                if !element.children.iter().all(lets_everyone_in) {
                     ctx.refuse_unapplied(element.at, &path, "everyone would get in");
                 }
             }
-            "ipSecurity" => {
-                let denies = element.children.iter().any(|entry| entry.name == "add" && !flag(entry, "allowed", false));
-                if denies || !flag(element, "allowUnlisted", true) {
-                    ctx.refuse_unapplied(element.at, &path, "the addresses it denies would get in");
-                }
-            }
-            "dynamicIpSecurity" => {
-                let limits = element.children.iter().any(|limit| flag(limit, "enabled", false));
-                if limits && !flag(element, "enableLoggingOnlyMode", false) {
-                    ctx.refuse_unapplied(element.at, &path, "clients that ask too often would get in");
-                } else if limits {
-                    ctx.warn(element.at, format!("`{path}` is not applied; it only writes a log"), "");
-                }
-            }
+            "ipSecurity" => ip_security(ctx, element, &path),
+            "dynamicIpSecurity" => dynamic_ip_security(ctx, element, &path),
             "applicationDependencies" | "isapiCgiRestriction" => {
                 if !element.is_empty() {
-                    ctx.warn(element.at, format!("`{path}` is not applied: there are no ISAPI and CGI programs"), "");
+                    let what = format!("`{path}` is not applied: there are no ISAPI and CGI programs");
+                    ctx.warn(element.at, what, "");
                 }
             }
             _ => {
@@ -270,11 +263,52 @@ pub(super) fn security(ctx: &mut Context<'_>, scope: &mut Scope, security: &Elem
     }
 }
 
+/// `<add accessType="Allow" users="*" />`: what holds without the section.
+fn lets_everyone_in(entry: &Element) -> bool {
+    entry.name == "add"
+        && entry.value("accessType") == Some("Allow")
+        && entry.value("users") == Some("*")
+        && entry.value("verbs").is_none_or(str::is_empty)
+}
+
+fn ip_security(ctx: &mut Context<'_>, element: &Element, path: &str) {
+    let mut denies = !flag(ctx, element, "allowUnlisted", true);
+    for entry in ctx.children(element) {
+        match entry.name.as_str() {
+            "add" => denies |= !flag(ctx, entry, "allowed", false),
+            "remove" | "clear" => {}
+            _ => ctx.unknown_child(entry, "ipSecurity", &["add", "remove", "clear"]),
+        }
+    }
+    if denies {
+        ctx.refuse_unapplied(element.at, path, "the addresses it denies would get in");
+    }
+}
+
+fn dynamic_ip_security(ctx: &mut Context<'_>, element: &Element, path: &str) {
+    const CHILDREN: [&str; 2] = ["denyByConcurrentRequests", "denyByRequestRate"];
+    let mut limits = false;
+    for limit in &element.children {
+        if !CHILDREN.contains(&limit.name.as_str()) {
+            ctx.unknown_child(limit, "dynamicIpSecurity", &CHILDREN);
+        }
+        limits |= flag(ctx, limit, "enabled", false);
+    }
+    if !limits {
+        return;
+    }
+    if flag(ctx, element, "enableLoggingOnlyMode", false) {
+        ctx.warn(element.at, format!("`{path}` is not applied; it only writes a log"), "");
+    } else {
+        ctx.refuse_unapplied(element.at, path, "clients that ask too often would get in");
+    }
+}
+
 fn authentication(ctx: &mut Context<'_>, section: &Element) {
     for element in &section.children {
         let path = format!("system.webServer/security/authentication/{}", element.name);
         let anonymous = element.name == "anonymousAuthentication";
-        let enabled = flag(element, "enabled", anonymous);
+        let enabled = flag(ctx, element, "enabled", anonymous);
         if anonymous && !enabled {
             ctx.refuse_unapplied(element.at, &path, "everyone would get in without a name");
         } else if !anonymous && enabled {
@@ -286,9 +320,9 @@ fn authentication(ctx: &mut Context<'_>, section: &Element) {
 /// Judges a child of `configuration` that is not `system.webServer` or `location`.
 pub(super) fn outside(ctx: &mut Context<'_>, element: &Element) {
     let name = element.name.as_str();
-    let authorization = child(element, "authorization").filter(|list| child(list, "deny").is_some());
-    if let Some(authorization) = authorization.filter(|_| name == "system.web") {
-        ctx.refuse_unapplied(authorization.at, "system.web/authorization", "everyone would get in");
+    let lists = element.children.iter().filter(|list| name == "system.web" && list.name == "authorization");
+    for list in lists.filter(|list| child(list, "deny").is_some()) {
+        ctx.refuse_unapplied(list.at, "system.web/authorization", "everyone would get in");
     }
     if OUTSIDE.contains(&name) {
         if !element.is_empty() {

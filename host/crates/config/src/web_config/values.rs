@@ -22,7 +22,7 @@ pub(super) fn boolean(ctx: &mut Context<'_>, element: &Element, name: &str, defa
     }
     let what = format!("`{}` is neither true nor false", attribute.value);
     ctx.error(attribute.value_at, what, format!("write {name}=\"true\" or {name}=\"false\""));
-    Setting::set(default, at)
+    Setting::default_value(default)
 }
 
 /// An unsigned number within a range; `unit` is for the message.
@@ -50,7 +50,7 @@ where
     let help =
         format!("write a whole number of {unit} from {} to {}; the default is {default}", range.start(), range.end());
     ctx.error(attribute.value_at, what, help);
-    Setting::set(default, at)
+    Setting::default_value(default)
 }
 
 /// A span of time `[d.]hh:mm:ss` in seconds.
@@ -70,7 +70,7 @@ pub(super) fn seconds(ctx: &mut Context<'_>, element: &Element, name: &str, max:
         what,
         "write hours:minutes:seconds, with days in front if need be: 00:02:00 or 1.00:00:00",
     );
-    Setting::set(default, at)
+    Setting::default_value(default)
 }
 
 /// Seconds of `[d.]hh:mm:ss`; hours below 24, minutes and seconds below 60.
