@@ -4,13 +4,16 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{JoinHandle, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wasmtime::Engine;
 
 /// Length of an epoch.
 const TICK: Duration = Duration::from_millis(1);
-/// Ticks without a running hook after which the thread sleeps.
+/// Wake-ups without a running hook after which the thread sleeps.
 const IDLE_TICKS: u32 = 100;
+/// Most epochs that are made up for after a late wake-up: a thread that was not
+/// scheduled for long must not end hooks that had no time either.
+const LATE_EPOCHS_MAX: u32 = 20;
 
 /// Owns the thread; dropping it stops and joins it.
 pub(crate) struct Ticker {
@@ -101,15 +104,17 @@ impl Shared {
     fn run(&self, engine: &Engine) {
         let mut idle = 0;
         let mut counts = 0;
+        let mut due = Instant::now() + TICK;
         while !self.stop.load(Ordering::SeqCst) {
-            std::thread::park_timeout(TICK);
-            engine.increment_epoch();
+            std::thread::park_timeout(due.saturating_duration_since(Instant::now()));
+            due = advance(engine, due);
             let (running, sum) = self.look();
             idle = if running || sum != counts { 0 } else { idle + 1 };
             counts = sum;
             if idle >= IDLE_TICKS {
                 idle = 0;
                 self.sleep();
+                due = Instant::now() + TICK;
             }
         }
     }
@@ -130,6 +135,20 @@ impl Shared {
         }
         self.parked.store(false, Ordering::SeqCst);
     }
+}
+
+/// Lets the epochs pass that are due, and says when the next one is: by the clock,
+/// so that late wake-ups do not add up.
+fn advance(engine: &Engine, mut due: Instant) -> Instant {
+    let now = Instant::now();
+    for _ in 0..LATE_EPOCHS_MAX {
+        if due > now {
+            return due;
+        }
+        engine.increment_epoch();
+        due += TICK;
+    }
+    now + TICK
 }
 
 #[cfg(test)]

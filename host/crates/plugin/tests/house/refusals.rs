@@ -25,6 +25,23 @@ fn unused_grant() {
 }
 
 #[test]
+fn needs_what_is_not_offered_yet() {
+    for (name, interface) in [
+        ("needs-kv", "kv"),
+        ("needs-rate-limit", "rate-limit"),
+        ("needs-keys", "keys"),
+        ("needs-secrets", "secrets"),
+        ("needs-http", "http-out"),
+    ] {
+        let error = refusal(guest(name));
+        assert_eq!(error.import, Some(format!("gatelodge:plugin/{interface}@0.1.0")));
+        assert!(error.message.contains("not yet"), "{error}");
+    }
+    let error = refusal(guest_with("identity-setter", |settings| settings.grants.identity = false));
+    assert!(error.help.is_some_and(|help| help.ends_with("[plugin.grants]\nidentity = true")));
+}
+
+#[test]
 fn bytes_that_are_no_component() {
     for (bytes, word) in [
         (&b"<html>"[..], "not a WebAssembly file"),
@@ -41,7 +58,7 @@ fn bytes_that_are_no_component() {
 #[test]
 fn cut_and_bent_components_never_panic() {
     let whole = gatelodge_guests::component("pass");
-    for at in (8..whole.len()).step_by(whole.len() / 24) {
+    for at in (8..whole.len()).step_by(whole.len() / 12) {
         let cut = guest_with("pass", |settings| settings.module.bytes = whole[..at].into());
         assert!(load(vec![cut], KeySets::new()).is_err(), "cut at {at}");
         let mut bent = whole.to_vec();
