@@ -4,9 +4,14 @@
 /// Segments that are not served.
 #[derive(Clone, Debug)]
 pub(super) struct Hidden {
-    /// Which first bytes a hidden segment may begin with: most segments are passed at this.
-    first: [bool; 256],
+    /// By a segment's first and second byte, which names it may be: most
+    /// segments have no bit in common and are passed at that. Bits are shared
+    /// where there are more names than bits.
+    first: [u16; 256],
+    second: [u16; 256],
     names: Vec<Name>,
+    /// Some name holds other than ASCII, so case is more than one bit.
+    beyond_ascii: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -18,7 +23,6 @@ struct Name {
 
 impl Hidden {
     pub(super) fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
-        let mut first = [false; 256];
         let names: Vec<Name> = names
             .into_iter()
             .map(|name| {
@@ -27,17 +31,18 @@ impl Hidden {
             })
             .filter(|name| !name.lower.is_empty())
             .collect();
-        for name in &names {
-            match name.lower.as_bytes().first() {
-                Some(byte) if byte.is_ascii() => {
-                    first[usize::from(*byte)] = true;
-                    first[usize::from(byte.to_ascii_uppercase())] = true;
-                }
-                // The other case of such a character may begin with any byte.
-                _ => first[128..].fill(true),
-            }
+        let beyond_ascii = names.iter().any(|name| !name.lower.is_ascii());
+        let mut hidden = Self { first: [0; 256], second: [0; 256], names: Vec::new(), beyond_ascii };
+        for (index, name) in names.iter().enumerate() {
+            let bit = 1 << (index % 16);
+            let bytes = name.lower.as_bytes();
+            allow(&mut hidden.first, bit, bytes.first().copied().filter(|_| name.lower.is_ascii()));
+            allow(&mut hidden.second, bit, bytes.get(1).copied().filter(|_| name.lower.is_ascii()));
+            // A short name may have its `~` here.
+            allow(&mut hidden.second, bit, Some(b'~'));
         }
-        Self { first, names }
+        hidden.names = names;
+        hidden
     }
 
     /// True if a part of the canonical path is hidden.
@@ -65,16 +70,36 @@ impl Hidden {
     }
 
     fn candidate(&self, path: &str, start: usize, end: usize) -> bool {
-        let first = path.as_bytes().get(start).copied();
-        let likely = first.is_some_and(|byte| self.first.get(usize::from(byte)).copied().unwrap_or(false));
-        likely && start < end && path.get(start..end).is_some_and(|segment| self.is_hidden(segment))
+        let byte = |at: usize| path.as_bytes().get(at).copied().filter(|_| at < end);
+        let mask = |table: &[u16; 256], byte: u8| table.get(usize::from(byte)).copied().unwrap_or(0);
+        let Some(first) = byte(start) else { return false };
+        let second = byte(start + 1).map_or(u16::MAX, |second| mask(&self.second, second));
+        mask(&self.first, first) & second != 0 && path.get(start..end).is_some_and(|segment| self.is_hidden(segment))
     }
 
     fn is_hidden(&self, segment: &str) -> bool {
-        let lower = trimmed(segment).to_lowercase();
+        let segment = trimmed(segment);
+        if self.names.iter().any(|name| name.lower.eq_ignore_ascii_case(segment)) {
+            return true;
+        }
+        if !self.beyond_ascii && !segment.contains('~') {
+            return false;
+        }
+        let lower = segment.to_lowercase();
         self.names
             .iter()
             .any(|name| *name.lower == *lower || name.short.as_ref().is_some_and(|short| is_short(&lower, short)))
+    }
+}
+
+/// Lets a byte in both its cases pass; `None` lets every byte pass.
+fn allow(table: &mut [u16; 256], bit: u16, byte: Option<u8>) {
+    for (index, entry) in table.iter_mut().enumerate() {
+        let fits =
+            byte.is_none_or(|byte| index == usize::from(byte) || index == usize::from(byte.to_ascii_uppercase()));
+        if fits {
+            *entry |= bit;
+        }
     }
 }
 
