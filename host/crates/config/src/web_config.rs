@@ -9,7 +9,7 @@ mod sections;
 mod values;
 
 pub use backend::{Backend, EnvironmentVariable, HandlerSetting, HostingModel, Section};
-pub use filtering::{Filtering, RequestLimits, VerbRule};
+pub use filtering::{Filtering, HiddenSegment, RequestLimits, VerbRule};
 pub use handlers::{Access, Handler, Handlers, Module, Resource};
 pub use sections::HTTP_AUTH;
 
