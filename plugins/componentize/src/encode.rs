@@ -7,7 +7,11 @@ use wit_component::ComponentEncoder;
 ///
 /// The module's other sections stay as they are: function names for backtraces,
 /// and the manifest.
-pub(crate) fn component(core: &[u8]) -> Result<Vec<u8>, String> {
+///
+/// # Errors
+/// No core module, or one whose bindings are missing or contradict its exports; the
+/// text is the encoder's.
+pub fn component(core: &[u8]) -> Result<Vec<u8>, String> {
     // `{:#}` of the encoder's errors is the whole chain in one line.
     let mut encoder = ComponentEncoder::default().validate(true).module(core).map_err(|error| format!("{error:#}"))?;
     encoder.encode().map_err(|error| format!("{error:#}"))

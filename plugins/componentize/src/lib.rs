@@ -13,4 +13,5 @@ mod cargo;
 mod encode;
 mod outer;
 
+pub use encode::component;
 pub use outer::{Error, Kind, build};

@@ -42,9 +42,9 @@
 //! # fn main() {}
 //! ```
 //!
-//! Build it with `cargo build --release --target wasm32-wasip2` (crate type `cdylib`):
-//! what comes out is a component already. Or take `wasm32-unknown-unknown` and
-//! `wasm-tools component new`: smaller, and no WASI imports at all.
+//! The crate type is `cdylib`. Built for `wasm32-unknown-unknown`, the module becomes a
+//! component by `gatelodge-componentize` or `wasm-tools component new`, without any WASI
+//! import; built for `wasm32-wasip2`, it is a component already, and imports WASI.
 //!
 //! # Rules of the house
 //!
