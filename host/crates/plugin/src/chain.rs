@@ -108,7 +108,7 @@ impl Chain {
     /// The chain for one worker: made on the worker's own thread.
     #[must_use]
     pub fn plane(self: &Arc<Self>) -> Plane {
-        Plane::new(self.engine.ticker().pulse(), &self.plugins)
+        Plane::new(&self.engine, &self.plugins)
     }
 
     /// What each plugin says about itself, in order.

@@ -183,7 +183,6 @@ pub(crate) fn link(component: &Component) -> wasmtime::Result<InstancePre<State>
             add(&mut linker, interface)?;
         }
     }
-    crate::capability::wasi::link(&mut linker, &imports)?;
     linker.instantiate_pre(component)
 }
 
@@ -233,6 +232,8 @@ mod tests {
             ("gatelodge:plugin/log", all, Some("no version")),
             ("gatelodge:pluginx/log@0.1.0", all, Some("does not offer")),
             ("wasi:sockets/tcp@0.2.3", all, Some("socket")),
+            ("wasi:filesystem/types@0.2.3", all, Some("file system")),
+            ("wasi:cli/stderr@0.2.3", all, Some("wasm32-unknown-unknown")),
             ("wasi:http/outgoing-handler@0.2.3", all, Some("does not offer")),
         ] {
             let answer = check_import(name, grants);

@@ -4,6 +4,7 @@ use crate::bindings::contract::types::{BodyInterest, Verdict};
 use crate::bindings::hooks::completion::{Ending as ToldEnding, Summary as Told};
 use crate::chain::Loaded;
 use crate::edit::{self, Rules, Side};
+use crate::engine::PluginEngine;
 use crate::fault::Broken;
 use crate::pool::{Next, Pool};
 use crate::selector::Access;
@@ -21,6 +22,8 @@ use wire::{Exchange, Fault, Kind, ResponseHead};
 /// per plugin serves the worker.
 pub struct Plane {
     pulse: Option<Pulse>,
+    /// Deadlines hold only while the engine's clock runs.
+    _engine: Arc<PluginEngine>,
     slots: Vec<Slot>,
     wants_completion: bool,
 }
@@ -40,11 +43,11 @@ enum Outcome {
 }
 
 impl Plane {
-    pub(crate) fn new(pulse: Option<Pulse>, plugins: &[Arc<Loaded>]) -> Self {
+    pub(crate) fn new(engine: &Arc<PluginEngine>, plugins: &[Arc<Loaded>]) -> Self {
         let slots: Vec<_> =
             plugins.iter().map(|loaded| Slot { loaded: Arc::clone(loaded), pool: RefCell::default() }).collect();
         let wants_completion = slots.iter().any(|slot| slot.loaded.blueprint.completion.is_some());
-        Self { pulse, slots, wants_completion }
+        Self { pulse: engine.ticker().pulse(), _engine: Arc::clone(engine), slots, wants_completion }
     }
 
     /// The way in: in order, only plugins whose `match` fits.

@@ -100,6 +100,16 @@ pub struct Grants {
     pub written: bool,
 }
 
+impl Grants {
+    /// What a manifest asks for: the grants of a plugin that is trusted as it is,
+    /// such as those that come with the host.
+    #[must_use]
+    pub fn asked_by(manifest: &crate::manifest::Manifest) -> Self {
+        let asks = |name: &str| manifest.grants.get(name).and_then(serde_json::Value::as_bool) == Some(true);
+        Self { log: asks("log"), metrics: asks("metrics"), identity: asks("identity"), written: false }
+    }
+}
+
 /// One plugin of the chain.
 #[derive(Clone)]
 pub struct PluginSettings {

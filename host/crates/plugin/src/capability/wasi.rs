@@ -1,16 +1,17 @@
-//! WASI 0.2 for components that were built for `wasm32-wasip2`.
-use crate::state::State;
-use wasmtime::component::Linker;
+//! WASI: not offered. Components that were built for `wasm32-wasip2` import it, and
+//! are refused by name with what to do instead.
 
-/// Whether an interface is offered.
+/// Says why an interface is not offered.
+///
+/// # Errors
+/// Always: there is no interface of WASI yet.
 pub(crate) fn check(name: &str) -> Result<(), String> {
-    if name.starts_with("wasi:sockets/") {
-        return Err("plugins have no sockets".to_owned());
-    }
-    Err("the host does not offer this import to plugins".to_owned())
-}
-
-/// Links what `check` let through.
-pub(crate) fn link(_linker: &mut Linker<State>, _imports: &[&str]) -> wasmtime::Result<()> {
-    Ok(())
+    Err(if name.starts_with("wasi:sockets/") {
+        "plugins have no sockets".to_owned()
+    } else if name.starts_with("wasi:filesystem/") {
+        "plugins have no file system".to_owned()
+    } else {
+        "the host does not offer this import to plugins: build for wasm32-unknown-unknown, which imports no WASI"
+            .to_owned()
+    })
 }

@@ -264,6 +264,13 @@ fn counts_are_recycled() {
 }
 
 #[test]
+fn manifests_say_what_is_asked_for() {
+    let manifest = gatelodge_plugin::Manifest::read(gatelodge_guests::component("counts")).expect("readable");
+    let asked = gatelodge_plugin::Grants::asked_by(&manifest.expect("a manifest"));
+    assert_eq!((asked.log, asked.metrics, asked.identity, asked.written), (true, true, false, false));
+}
+
+#[test]
 fn talks() {
     let house = house(vec![guest("talks")]);
     for what in ["escapes", "long", "fields"] {
