@@ -42,9 +42,12 @@ done
 grep -q '^listening on ' "$log" || { cat "$log" >&2; exit 1; }
 at=$(sed -n 's/^listening on //p' "$log" | head -n 1)
 
+# Prints a curl line and its answer; long values are cut where they are shown.
+token=$(cat demo-token.txt)
 show() {
-    say "curl $*"
-    curl --silent --show-error --max-time 20 "$@" || echo "(curl ended with $?)"
+    local line="$*"
+    say "curl ${line//"$token"/\$(cat demo-token.txt)}"
+    curl --silent --show-error --max-time 20 "$@" | cut -c 1-110 || echo "(curl ended with ${PIPESTATUS[0]})"
 }
 
 # --- show -------------------------------------------------------------------
@@ -56,7 +59,7 @@ say "past the host, straight to the backend: no pairing token, no answer"
 show --include "http://$backend/"
 
 say "auth-forward: what a client says about itself is removed, its bearer token is handed on"
-show -H 'X-MS-CLIENT-PRINCIPAL-NAME: admin' -H "Authorization: Bearer $(cat demo-token.txt)" "$at/"
+show -H 'X-MS-CLIENT-PRINCIPAL-NAME: admin' -H "Authorization: Bearer $token" "$at/"
 
 say "streams: events as they come, bodies up and down"
 show --no-buffer "$at/events?n=3&ms=200"
@@ -71,8 +74,8 @@ say "the backend dies; the next request starts it again"
 show --output /dev/null --write-out '%{http_code}\n' "$at/crash"
 show "$at/?after=crash"
 
-say "request-log: a record for each request (logs/gatelodge.log, last three lines)"
-tail -n 3 "$log"
+say "request-log: a record for each request (logs/gatelodge.log, the last three)"
+grep 'plugin=request-log' "$log" | tail -n 3
 
 # --- stop or stay -----------------------------------------------------------
 if [ "$once" = yes ]; then
