@@ -4,7 +4,7 @@
 //! backend, plugins out; and the record at the end.
 //!
 //! *Invariant:* no IO of its own. It knows the other rooms only by the traits
-//! of `wire`, and [`rescue`] is the only way from a [`wire::Fault`] to a status.
+//! of `wire`, and `rescue` is the only way from a [`wire::Fault`] to a status.
 #![forbid(unsafe_code)]
 
 mod body;
