@@ -3,8 +3,6 @@
 #
 #   tests/run.sh            all of it
 #   tests/run.sh e2e        only the end-to-end tests (also: unit, lint)
-#
-# GATELODGE_E2E_BIG=1 moves whole 2 GiB bodies where the default is 256 MiB.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-all}
