@@ -21,9 +21,15 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let mut args = std::env::args_os();
-    if args.nth(1).is_some_and(|first| first == process::KEEPER_ARGUMENT) {
-        return ExitCode::from(u8::try_from(process::keeper_main(args)).unwrap_or(1));
+    let mut args = std::env::args_os().skip(1);
+    // The host starts itself anew for two jobs that want a process of their own.
+    let job = match args.next() {
+        Some(first) if first == process::KEEPER_ARGUMENT => Some(process::keeper_main(args)),
+        Some(first) if first == plugin::COMPILER_ARGUMENT => Some(plugin::compiler_main(args)),
+        _ => None,
+    };
+    if let Some(code) = job {
+        return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
     let exit = match cli::parse(std::env::args_os()) {
         Ok(cli::Command::Run(args)) => compose::run(&args),

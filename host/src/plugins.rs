@@ -1,11 +1,12 @@
 //! From `[[plugin]]` entries and `--plugin` flags to a loaded chain.
 
 use crate::load::{Loaded, flag};
+use crate::settle;
 use config::plugins_toml::{self, FaultPolicy, Isolation, Module, Plugin};
 use config::{Position, Problem, Severity, modules};
 use plugin::{
-    Chain, Grants, KeySets, LogSink, MODULE_BYTES_MAX, Manifest, MatchSettings, Metrics, ModuleSource, OnFault,
-    PlaneSettings, PluginEngine, PluginSettings, Surroundings,
+    Chain, EngineSettings, Grants, KeySets, LogSink, MODULE_BYTES_MAX, Manifest, MatchSettings, Metrics, ModuleSource,
+    OnFault, PlaneSettings, PluginEngine, PluginSettings, Surroundings,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -58,7 +59,8 @@ pub(crate) fn load(
             }
         }
     }
-    let engine = match PluginEngine::new(&plugin::EngineSettings::default()) {
+    let settings = EngineSettings { compiler: Some(settle::own_executable()), ..EngineSettings::default() };
+    let engine = match PluginEngine::new(&settings) {
         Ok(engine) => Arc::new(engine),
         Err(what) => {
             problems.push(flag("plugins", what, "plugins can't run on this machine"));

@@ -178,7 +178,7 @@ fn process_settings(loaded: &Loaded, path_base: &str) -> process::Settings {
         show_page: !backend.disable_start_up_error_page.value,
         back_off: BackOff::default(),
         inherited: std::env::vars_os().collect(),
-        keeper: keeper(),
+        keeper: own_executable(),
     }
 }
 
@@ -194,9 +194,9 @@ fn launched(backend: &Backend) -> (String, String) {
     )
 }
 
-/// This program's own file: what becomes the keeper. The link survives an
+/// This program's own file: what becomes the keeper, and the compiler. The link survives an
 /// upgrade of the file on disk.
-fn keeper() -> PathBuf {
+pub(crate) fn own_executable() -> PathBuf {
     let link = PathBuf::from("/proc/self/exe");
     if link.exists() { link } else { std::env::current_exe().unwrap_or(link) }
 }

@@ -226,7 +226,7 @@ fn compile_once(settings: &PluginSettings, around: &Surroundings, seen: &mut See
     if let Some(compiled) = seen.get(&key) {
         return Ok(compiled.clone());
     }
-    let compiled = compile(around.engine.wasmtime(), &settings.module.bytes).map_err(|error| {
+    let compiled = compile(&around.engine, &settings.module.bytes).map_err(|error| {
         vec![Why { import: None, help: error.help().map(str::to_owned), message: error.to_string() }]
     })?;
     seen.insert(key, compiled.clone());

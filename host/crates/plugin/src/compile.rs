@@ -1,5 +1,7 @@
 //! From bytes to a checked component. Runs off the workers: the caller picks the thread.
 
+use crate::compiler::{Elsewhere, compile_by};
+use crate::engine::PluginEngine;
 use crate::manifest::Manifest;
 use wasmtime::{Engine, component::Component};
 
@@ -35,6 +37,9 @@ pub enum CompileError {
     /// The manifest section is there but can't be read.
     #[error("the section gatelodge:manifest is broken: {0}")]
     Manifest(String),
+    /// Given up at [`crate::compiler::COMPILE_MS_MAX`].
+    #[error("compiling it took longer than {0} ms")]
+    TooSlow(u128),
     /// Broken, or it uses what the engine does not offer.
     #[error("not a valid component: {0}")]
     Invalid(String),
@@ -46,8 +51,8 @@ impl CompileError {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::CoreModule => Some(
-                "build it as a component: with the Rust SDK by `gatelodge plugin build`, \
-                 otherwise by `wasm-tools component new`",
+                "make a component of it: `wasm-tools component new core.wasm -o plugin.wasm`, \
+                 or build for wasm32-wasip2",
             ),
             Self::Text => Some("turn it into a binary with `wasm-tools parse`"),
             _ => None,
@@ -66,11 +71,30 @@ pub(crate) struct Compiled {
 ///
 /// # Errors
 /// Says what the bytes are instead of a component.
-pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Compiled, CompileError> {
+pub(crate) fn compile(engine: &PluginEngine, bytes: &[u8]) -> Result<Compiled, CompileError> {
     look(bytes)?;
     let manifest = Manifest::read(bytes)?;
-    let component = Component::from_binary(engine, bytes).map_err(|error| CompileError::Invalid(reason(&error)))?;
+    let settings = engine.settings();
+    if let Some(program) = &settings.compiler
+        && let Elsewhere::Code(code) = compile_by(program, engine.allocator(), settings.backtraces, bytes)?
+    {
+        return Ok(Compiled { component: load_compiled(engine.wasmtime(), &code)?, manifest });
+    }
+    let component =
+        Component::from_binary(engine.wasmtime(), bytes).map_err(|error| CompileError::Invalid(reason(&error)))?;
     Ok(Compiled { component, manifest })
+}
+
+/// Takes machine code that our own compiler made a moment ago.
+#[allow(unsafe_code, reason = "machine code can't be proven right by looking at it; its way to us is the proof")]
+fn load_compiled(engine: &Engine, code: &[u8]) -> Result<Component, CompileError> {
+    // SAFETY: `code` was written by this very executable, started by us for this one
+    // component, over a pipe that nobody else holds; the engine refuses code of another
+    // version, target or configuration by itself.
+    // JUSTIFICATION: compiling in a process of its own keeps its memory, and what a
+    // hostile component may do to a compiler, out of the host.
+    let component = unsafe { Component::deserialize(engine, code) };
+    component.map_err(|error| CompileError::Invalid(reason(&error)))
 }
 
 /// What can be said without parsing.

@@ -5,6 +5,7 @@
 //! has it, 4 GiB reservations so that bounds checks vanish, and epochs, not fuel.
 
 use crate::ticker::Ticker;
+use std::path::PathBuf;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// Linear memory that stays resident in an idle slot, bytes.
@@ -32,11 +33,14 @@ pub struct EngineSettings {
     pub instances_max: u32,
     /// Function names of the guest in fault texts. Costs some microseconds per trap. Default on.
     pub backtraces: bool,
+    /// The executable that compiles, see [`crate::COMPILER_ARGUMENT`]. Default `None`: plugins
+    /// are compiled in this process, as they are where the executable can't be started.
+    pub compiler: Option<PathBuf>,
 }
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self { instances_max: 1_000, backtraces: true }
+        Self { instances_max: 1_000, backtraces: true, compiler: None }
     }
 }
 
@@ -54,6 +58,7 @@ pub struct PluginEngine {
     engine: Engine,
     ticker: Ticker,
     allocator: Allocator,
+    settings: EngineSettings,
 }
 
 impl PluginEngine {
@@ -71,24 +76,28 @@ impl PluginEngine {
         let sizes = std::iter::once(wanted).chain([256, 64, 16].into_iter().filter(|size| *size < wanted));
         for size in sizes {
             if let Ok(engine) = Engine::new(&config(settings, Allocator::Pooling(size))) {
-                return Self::with_ticker(engine, Allocator::Pooling(size));
+                return Self::with_ticker(engine, Allocator::Pooling(size), settings);
             }
         }
         let engine = Engine::new(&config(settings, Allocator::OnDemand))
             .map_err(|error| format!("no Wasm engine on this machine: {error:#}"))?;
-        Self::with_ticker(engine, Allocator::OnDemand)
+        Self::with_ticker(engine, Allocator::OnDemand, settings)
     }
 
-    fn with_ticker(engine: Engine, allocator: Allocator) -> Result<Self, String> {
+    fn with_ticker(engine: Engine, allocator: Allocator, settings: &EngineSettings) -> Result<Self, String> {
         let ticker =
             Ticker::start(engine.clone()).map_err(|error| format!("no thread for the plugin clock: {error}"))?;
-        Ok(Self { engine, ticker, allocator })
+        Ok(Self { engine, ticker, allocator, settings: settings.clone() })
     }
 
     /// Where instances live, for `status`.
     #[must_use]
     pub fn allocator(&self) -> Allocator {
         self.allocator
+    }
+
+    pub(crate) fn settings(&self) -> &EngineSettings {
+        &self.settings
     }
 
     pub(crate) fn wasmtime(&self) -> &Engine {
@@ -100,7 +109,7 @@ impl PluginEngine {
     }
 }
 
-fn config(settings: &EngineSettings, allocator: Allocator) -> Config {
+pub(crate) fn config(settings: &EngineSettings, allocator: Allocator) -> Config {
     let mut config = Config::new();
     config.concurrency_support(false);
     config.epoch_interruption(true);
@@ -139,7 +148,8 @@ mod tests {
 
     #[test]
     fn the_engine_is_the_fast_one() {
-        let engine = PluginEngine::new(&EngineSettings { instances_max: 8, backtraces: false }).expect("an engine");
+        let engine = PluginEngine::new(&EngineSettings { instances_max: 8, backtraces: false, compiler: None })
+            .expect("an engine");
         let config = engine.wasmtime();
         assert!(!config.get_concurrency_support(), "concurrency support triples the price of a call");
         assert!(config.get_epoch_interruption());

@@ -22,6 +22,7 @@ mod bindings;
 mod capability;
 mod chain;
 mod compile;
+mod compiler;
 mod digest;
 mod edit;
 mod engine;
@@ -46,6 +47,7 @@ mod ticker;
 
 pub use chain::{Chain, LoadError, Surroundings};
 pub use compile::{CompileError, MODULE_BYTES_MAX};
+pub use compiler::{COMPILE_MS_MAX, COMPILER_ARGUMENT, compiler_main};
 pub use digest::sha256_hex;
 pub use engine::{Allocator, EngineSettings, PluginEngine};
 pub use jose::KeySets;

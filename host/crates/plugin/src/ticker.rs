@@ -158,7 +158,8 @@ mod tests {
 
     #[test]
     fn the_clock_sleeps_when_idle_and_wakes_for_a_hook() {
-        let engine = PluginEngine::new(&EngineSettings { instances_max: 2, backtraces: false }).expect("an engine");
+        let engine =
+            PluginEngine::new(&EngineSettings { instances_max: 2, ..EngineSettings::default() }).expect("an engine");
         let pulse = engine.ticker().pulse().expect("a running ticker");
         let until = Instant::now() + Duration::from_secs(10);
         while !engine.ticker().is_parked() {

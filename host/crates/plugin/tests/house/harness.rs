@@ -47,8 +47,11 @@ impl LogSink for Ears {
 /// One engine for all tests: as in the program.
 fn engine() -> Arc<PluginEngine> {
     static ENGINE: OnceLock<Arc<PluginEngine>> = OnceLock::new();
-    let make =
-        || Arc::new(PluginEngine::new(&EngineSettings { instances_max: 200, backtraces: true }).expect("an engine"));
+    let make = || {
+        Arc::new(
+            PluginEngine::new(&EngineSettings { instances_max: 200, ..EngineSettings::default() }).expect("an engine"),
+        )
+    };
     Arc::clone(ENGINE.get_or_init(make))
 }
 
