@@ -8,6 +8,10 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+/// Head and body of a reply up to this size together, in bytes, go out in one
+/// plain write: copying them costs less than the system's walk over a vector.
+const JOINED_BYTES_MAX: usize = 2048;
+
 /// A client's socket. Dropped while a reply is owed or half written, it resets
 /// the connection, so that no client takes the end of the bytes for the end of
 /// the reply.
@@ -80,7 +84,11 @@ impl AsyncWrite for Timed {
         if let Some(kept) = self.keep_refusal(first, bufs.iter().map(|buf| buf.len()).sum()) {
             return kept;
         }
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let mut joined = [0; JOINED_BYTES_MAX];
+        let result = match join(bufs, &mut joined) {
+            Some(bytes) => Pin::new(&mut self.stream).poll_write(cx, bytes),
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+        };
         self.note_write(result)
     }
 
@@ -103,11 +111,47 @@ impl AsyncWrite for Timed {
     }
 }
 
+/// The pieces as one, if there is more than one and they fit.
+fn join<'j>(bufs: &[IoSlice<'_>], joined: &'j mut [u8; JOINED_BYTES_MAX]) -> Option<&'j [u8]> {
+    if bufs.len() < 2 {
+        return None;
+    }
+    let mut length = 0;
+    for buf in bufs {
+        joined.get_mut(length..length + buf.len())?.copy_from_slice(buf);
+        length += buf.len();
+    }
+    joined.get(..length)
+}
+
 impl Drop for Timed {
     fn drop(&mut self) {
         if !self.progress.owes_nothing() {
             // Best effort: a socket that refuses this is closed the plain way.
             let _ = self.stream.set_zero_linger();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{JOINED_BYTES_MAX, join};
+    use std::io::IoSlice;
+
+    #[test]
+    fn small_pieces_are_joined_up_to_the_limit() {
+        let large = [b'x'; JOINED_BYTES_MAX];
+        for (pieces, joined) in [
+            (vec![b"head".as_slice(), b"body"], Some(8)),
+            (vec![b"one".as_slice()], None),
+            (vec![&large[..JOINED_BYTES_MAX - 1], b"y"], Some(JOINED_BYTES_MAX)),
+            (vec![&large[..], b"y"], None),
+        ] {
+            let bufs: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+            let mut buffer = [0; JOINED_BYTES_MAX];
+            let got = join(&bufs, &mut buffer);
+            assert_eq!(got.map(<[u8]>::len), joined);
+            assert!(got.is_none_or(|got| got == pieces.concat()));
         }
     }
 }
