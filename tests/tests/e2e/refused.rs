@@ -48,7 +48,9 @@ fn all_problems_of_both_files_are_told_at_once_with_their_places() {
         "</configuration>\n",
     );
     site.file("web.config", config);
-    site.plugins("[host]\nlisen = []\n\n[[plugin]]\nname = \"p\"\nmodule = \"no/such.wasm\"\n");
+    site.plugins(
+        "[host]\nlisen = []\n\n[[plugin]]\nname = \"p\"\nmodule = \"builtin:request-log\"\nisolation = \"none\"\n",
+    );
     let ended = Launch::new(&site).refused();
     assert_eq!(ended.code, Some(3), "{}", ended.log);
     for part in [
@@ -62,8 +64,8 @@ fn all_problems_of_both_files_are_told_at_once_with_their_places() {
         "plugins.toml:2:1",
         "lisen",
         "listen",
-        "plugins.toml:6:",
-        "no/such.wasm",
+        "plugins.toml:7:",
+        "isolation",
     ] {
         assert!(ended.log.contains(part), "{part} is not in:\n{}", ended.log);
     }
