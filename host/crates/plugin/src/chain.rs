@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::target::PathRules;
 
-/// Time for start and `configure` of the trial instance at load.
-const TRIAL_MS: u64 = 1_000;
+/// Processor time for start and `configure` of the trial instance at load.
+const TRIAL: Duration = Duration::from_secs(1);
 
 /// What a chain needs besides its settings; shared with the rest of the house.
 #[derive(Clone)]
@@ -80,7 +80,7 @@ pub(crate) struct Loaded {
     pub(crate) matcher: Matcher,
     pub(crate) on_fault: OnFault,
     pub(crate) isolation: Isolation,
-    pub(crate) deadline_ticks: u64,
+    pub(crate) deadline: Duration,
     pub(crate) instances_max: usize,
     pub(crate) recycle_requests: u64,
     manifest: Option<Manifest>,
@@ -200,7 +200,7 @@ fn load_one(
         matcher,
         on_fault: settings.on_fault,
         isolation: settings.isolation,
-        deadline_ticks: ticks(settings.deadline),
+        deadline: settings.deadline,
         instances_max: usize::try_from(settings.instances_max).unwrap_or(usize::MAX),
         recycle_requests: settings.recycle_requests,
         manifest: compiled.manifest,
@@ -250,7 +250,7 @@ fn blueprint(compiled: &Compiled, hooks: Hooks, common: &Arc<Common>) -> wasmtim
 fn try_out(blueprint: &Blueprint, around: &Surroundings) -> Result<Registration, Vec<Why>> {
     let pulse = around.engine.ticker().pulse();
     let running = pulse.as_ref().map(crate::ticker::Pulse::run);
-    let started = blueprint.start(TRIAL_MS, true);
+    let started = blueprint.start(TRIAL, true);
     drop(running);
     let (_instance, told) = started.map_err(|unborn| {
         Why::new(match unborn {
@@ -259,9 +259,4 @@ fn try_out(blueprint: &Blueprint, around: &Surroundings) -> Result<Registration,
         })
     })?;
     Registration::new(told).map_err(Why::new)
-}
-
-/// Epochs until a hook that begins now has had its time: the running epoch is not whole.
-fn ticks(deadline: Duration) -> u64 {
-    u64::try_from(deadline.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).saturating_add(1)
 }

@@ -2,12 +2,14 @@
 
 use crate::bindings::contract::types::Verdict;
 use crate::bindings::hooks::{completion, lifecycle, request_head, response_head};
+use crate::budget::{Budget, FIRST_LOOK_TICKS, Judgement};
 use crate::fault::Broken;
 use crate::selector::Access;
 use crate::state::{Common, Phase, State};
 use std::sync::Arc;
-use wasmtime::Store;
+use std::time::Duration;
 use wasmtime::component::InstancePre;
+use wasmtime::{Store, UpdateDeadline};
 use wire::Exchange;
 use wire::fault::PluginFault;
 
@@ -51,10 +53,17 @@ pub(crate) enum Unborn {
 impl Blueprint {
     /// Makes an instance and asks it for its registration. The deadline covers all
     /// of it, and stays in force for the first hook.
-    pub(crate) fn start(&self, ticks: u64, trial: bool) -> Result<(Instance, lifecycle::Registration), Unborn> {
-        let mut store = Store::new(self.pre.engine(), State::new(Arc::clone(&self.common), trial));
+    pub(crate) fn start(&self, deadline: Duration, trial: bool) -> Result<(Instance, lifecycle::Registration), Unborn> {
+        let mut store = Store::new(self.pre.engine(), State::new(Arc::clone(&self.common), deadline, trial));
         store.limiter(|state| &mut state.limiter);
-        store.set_epoch_deadline(ticks);
+        store.set_epoch_deadline(FIRST_LOOK_TICKS);
+        store.epoch_deadline_callback(|mut context| {
+            let state = context.data_mut();
+            Ok(match state.budget.look(&mut state.times) {
+                Judgement::GoOn(ticks) => UpdateDeadline::Continue(ticks),
+                Judgement::Stop => UpdateDeadline::Interrupt,
+            })
+        });
         store.set_hostcall_fuel(HANDED_OVER_BYTES_MAX);
         store.set_max_component_handles(HANDLES_MAX);
         let born = self.instantiate(&mut store);
@@ -94,8 +103,9 @@ impl Instance {
     }
 
     /// Arms the deadline for the next hook.
-    pub(crate) fn arm(&mut self, ticks: u64) {
-        self.store.set_epoch_deadline(ticks);
+    pub(crate) fn arm(&mut self, deadline: Duration) {
+        self.store.set_epoch_deadline(FIRST_LOOK_TICKS);
+        self.store.data_mut().budget = Budget::new(deadline);
     }
 
     /// True if it uses so much memory that it should be replaced.

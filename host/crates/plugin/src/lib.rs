@@ -19,6 +19,7 @@
 #![deny(unsafe_code)]
 
 mod bindings;
+mod budget;
 mod capability;
 mod chain;
 mod compile;

@@ -36,7 +36,7 @@ impl Pool {
             Isolation::Request => self.take_held(exchange),
         };
         if let Some(mut instance) = ready {
-            instance.arm(loaded.deadline_ticks);
+            instance.arm(loaded.deadline);
             return Ok(instance);
         }
         if let Some(left) = self.breaker.pause_left() {
@@ -83,7 +83,7 @@ impl Pool {
 
 /// A new instance, configured, whose registration is the one that was loaded.
 fn fresh(loaded: &Loaded) -> Result<Instance, Broken> {
-    let (mut instance, told) = loaded.blueprint.start(loaded.deadline_ticks, false)?;
+    let (mut instance, told) = loaded.blueprint.start(loaded.deadline, false)?;
     if !loaded.registration.is_as_told(&told) {
         let text = "configure answered another registration than at load";
         return Err(Broken::new(PluginFault::Configure, text));

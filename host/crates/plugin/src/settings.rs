@@ -126,8 +126,11 @@ pub struct PluginSettings {
     /// Most linear memory of one instance, all its memories together. Default 16 MiB.
     /// A growth beyond it fails inside the plugin; if it dies of that, the fault is `memory`.
     pub memory_bytes_max: usize,
-    /// Most time of one hook, start and `configure` of a fresh instance included.
-    /// Default 50 ms; at the edge the hook is stopped: fault `deadline`.
+    /// Most processor time of one hook, start and `configure` of a fresh instance included;
+    /// waiting for a processor is not counted (where the system does not tell processor time
+    /// by safe calls, it is). Default 50 ms; at the edge, or at most 2 ms after it, the hook is
+    /// stopped: fault `deadline`. So it is after four times this and at least one second
+    /// more than this by the clock on the wall, on a machine that has no time for it.
     pub deadline: Duration,
     /// Most instances per worker. A plugin whose hooks never wait uses one;
     /// `isolation = "request"` holds up to this many between request and response,

@@ -1,5 +1,6 @@
 //! What a store carries: the exchange while a hook runs, and what the capabilities need.
 
+use crate::budget::{Budget, SystemTimes};
 use crate::engine::TABLE_ELEMENTS_MAX;
 use crate::jose::KeySets;
 use crate::log::LogSink;
@@ -7,7 +8,7 @@ use crate::metrics::{PluginMetrics, Series};
 use crate::registration::Registration;
 use bytes::Bytes;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wasmtime::ResourceLimiter;
 use wire::Exchange;
 use wire::exchange::{Credential, Principal, RequestHead, ResponseHead};
@@ -47,6 +48,9 @@ pub(crate) struct State {
     pub(crate) phase: Phase,
     pub(crate) exchange: Option<Box<Exchange>>,
     pub(crate) limiter: Limiter,
+    /// What is left of the running hook's time.
+    pub(crate) budget: Budget,
+    pub(crate) times: SystemTimes,
     /// The time of this hook, once it was asked for.
     pub(crate) now: Option<Now>,
     /// Series by handle, as far as this instance has used them.
@@ -65,14 +69,17 @@ pub(crate) struct Now {
 }
 
 impl State {
-    pub(crate) fn new(common: Arc<Common>, trial: bool) -> Self {
+    pub(crate) fn new(common: Arc<Common>, deadline: Duration, trial: bool) -> Self {
         let limiter = Limiter { bytes_max: common.memory_bytes_max, bytes: 0, denied: false };
+        let times = SystemTimes::new(common.started);
         Self {
             common,
             registration: None,
             phase: Phase::Outside,
             exchange: None,
             limiter,
+            budget: Budget::new(deadline),
+            times,
             now: None,
             series: Vec::new(),
             trial,

@@ -1,18 +1,17 @@
 //! The plugin clock: a thread that advances the engine's epoch each millisecond
 //! while some hook runs, and sleeps when none does.
 
+use crate::budget::TICK;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{JoinHandle, Thread};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wasmtime::Engine;
 
-/// Length of an epoch.
-const TICK: Duration = Duration::from_millis(1);
 /// Wake-ups without a running hook after which the thread sleeps.
 const IDLE_TICKS: u32 = 100;
-/// Most epochs that are made up for after a late wake-up: a thread that was not
-/// scheduled for long must not end hooks that had no time either.
+/// Most epochs that are made up for after a late wake-up; each only makes the host look
+/// at the hooks that run.
 const LATE_EPOCHS_MAX: u32 = 20;
 
 /// Owns the thread; dropping it stops and joins it.

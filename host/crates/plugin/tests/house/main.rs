@@ -1,7 +1,12 @@
 //! Guests in the real plane: one guest program per behaviour, one test of its name.
 
+#[cfg_attr(target_os = "linux", path = "clock/linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "clock/other.rs")]
+mod clock;
 mod faults;
 mod harness;
 mod hooks;
+#[cfg(target_os = "linux")]
+mod preempted;
 mod refusals;
 mod tokens;
