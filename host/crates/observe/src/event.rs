@@ -94,8 +94,8 @@ impl Event for Line {
 
 /// A request that did not get what it asked for.
 pub struct RequestFailed<'a> {
-    /// Number of the request.
-    pub id: u64,
+    /// Number of the request, as its page shows it.
+    pub id: String,
     /// Its method; empty where the head was not understood.
     pub method: &'a str,
     /// Its canonical path without query; empty where the head was not understood.
@@ -125,7 +125,7 @@ impl Event for RequestFailed<'_> {
         self.what.clone()
     }
     fn fields(&self, fields: &mut Fields) {
-        fields.number("request", self.id);
+        fields.text("request", self.id.as_str());
         if !self.method.is_empty() {
             fields.text("method", self.method);
             fields.text("path", self.path);

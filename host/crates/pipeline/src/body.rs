@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 use wire::ports::{Ending, Plugins, Summary};
-use wire::{Exchange, Fault, Kind, Side};
+use wire::{Exchange, Fault, Kind, RequestId, Side};
 
 /// A request body whose bytes are counted where somebody asks for the count.
 pub struct Counted<B> {
@@ -115,7 +115,16 @@ impl<F, P: Plugins, S> Record<F, P, S> {
             counters.count(Counter::ClientsGone);
         }
         if let Some(fault) = fault {
-            rescue::tell(&self.generation.log, counters, Some(&self.exchange), &self.exchange.conn, fault, None);
+            let request = RequestId(self.exchange.id);
+            rescue::tell(
+                &self.generation.log,
+                counters,
+                Some(&self.exchange),
+                request,
+                &self.exchange.conn,
+                fault,
+                None,
+            );
         }
         let Some(times) = self.times else { return };
         let summary = Summary {

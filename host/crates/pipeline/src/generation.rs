@@ -5,7 +5,7 @@ use observe::metrics::Shard;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use wire::{Kind, RequestHead};
+use wire::{Kind, RequestHead, RequestId};
 
 /// What `handlers` and request filtering of web.config say of a request.
 pub trait Site {
@@ -59,7 +59,7 @@ impl<F, P, S> Pipeline<F, P, S> {
     /// A pipeline for worker number `worker`.
     #[must_use]
     pub fn new(generation: Generation<F, P, S>, worker: u16) -> Self {
-        Self { current: RefCell::new(Rc::new(generation)), next_id: Cell::new(u64::from(worker) << 48 | 1) }
+        Self { current: RefCell::new(Rc::new(generation)), next_id: Cell::new(RequestId::new(worker, 1).0) }
     }
 
     /// Lets later requests see `generation`; running ones end in the old.

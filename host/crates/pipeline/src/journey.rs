@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use wire::exchange::Source;
 
 use wire::ports::{Answer, Ending, Forward, Handle, Plugins, Reply, Step};
-use wire::{ConnFacts, Exchange, Fault, Framing, Kind, NotFound, RequestHead, ResponseHead};
+use wire::{ConnFacts, Exchange, Fault, Framing, Kind, NotFound, RequestHead, RequestId, ResponseHead};
 
 /// A response before it goes past the plugins on its way out.
 struct Outcome<B> {
@@ -43,8 +43,9 @@ where
 
     fn refuse(&self, conn: &Arc<ConnFacts>, fault: Fault) -> Reply<Self::Body> {
         let generation = self.current();
-        let rescued = rescue::answer(&fault, conn, None, 0);
-        rescue::tell(&generation.log, &generation.counters, None, conn, &fault, Some(rescued.status));
+        let request = RequestId(self.next_id());
+        let rescued = rescue::answer(&fault, conn, None, request);
+        rescue::tell(&generation.log, &generation.counters, None, request, conn, &fault, Some(rescued.status));
         Reply { head: rescued.head, body: Told::new(Payload::Full(Some(rescued.body)), None), close: true }
     }
 }
@@ -206,9 +207,10 @@ fn answered<B>(exchange: &mut Exchange, answer: Answer) -> Outcome<B> {
 /// A fault becomes the response.
 fn rescued<F, P, S, B>(generation: &Generation<F, P, S>, exchange: &mut Exchange, fault: &Fault) -> Outcome<B> {
     let accept: Option<HeaderValue> = exchange.request.headers.get(header::ACCEPT).cloned();
-    let rescued = rescue::answer(fault, &exchange.conn, accept.as_ref(), exchange.id);
+    let rescued = rescue::answer(fault, &exchange.conn, accept.as_ref(), RequestId(exchange.id));
     let told = if is_gone(fault) { None } else { Some(rescued.status) };
-    rescue::tell(&generation.log, &generation.counters, Some(exchange), &exchange.conn, fault, told);
+    let request = RequestId(exchange.id);
+    rescue::tell(&generation.log, &generation.counters, Some(exchange), request, &exchange.conn, fault, told);
     exchange.response = Some(rescued.head);
     exchange.source = Source::Host;
     Outcome {

@@ -4,6 +4,7 @@ use crate::rescue::Status;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use std::fmt::Write as _;
+use wire::RequestId;
 
 /// How a page is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ impl Style {
 /// A page before it is written.
 pub(crate) struct Page {
     status: Status,
-    request: u64,
+    request: RequestId,
     sentences: Vec<String>,
     facts: Vec<(&'static str, String)>,
     output: Vec<String>,
@@ -51,7 +52,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(crate) fn new(status: Status, request: u64) -> Self {
+    pub(crate) fn new(status: Status, request: RequestId) -> Self {
         Self { status, request, sentences: Vec::new(), facts: Vec::new(), output: Vec::new(), hints: Vec::new() }
     }
 
@@ -129,7 +130,7 @@ impl Page {
             object.insert("sub_status".into(), self.status.1.into());
         }
         object.insert("detail".into(), self.sentences.join(" ").into());
-        object.insert("request".into(), self.request.into());
+        object.insert("request".into(), self.request.to_string().into());
         for (name, value) in &self.facts {
             object.insert(name.replace(' ', "_"), value.as_str().into());
         }

@@ -9,7 +9,7 @@ use observe::event::RequestFailed;
 use observe::metrics::{Counter, Shard};
 use std::time::Duration;
 use wire::ports::Ending;
-use wire::{ConnFacts, Exchange, Fault, Kind, PluginFault, ResponseHead, Side, StartFailure, StartReport};
+use wire::{ConnFacts, Exchange, Fault, Kind, PluginFault, RequestId, ResponseHead, Side, StartFailure, StartReport};
 
 /// A status with IIS's sub-status (0: none).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,7 @@ pub(crate) fn tell(
     log: &Log,
     counters: &Shard,
     exchange: Option<&Exchange>,
+    request: RequestId,
     conn: &ConnFacts,
     fault: &Fault,
     answered: Option<Status>,
@@ -73,7 +74,7 @@ pub(crate) fn tell(
         Side::Host => counters.count(Counter::HostFaults),
     }
     log.tell(&RequestFailed {
-        id: exchange.map_or(0, |exchange| exchange.id),
+        id: request.to_string(),
         method: exchange.map_or("", |exchange| exchange.request.method.as_str()),
         path: exchange.map_or("", |exchange| exchange.request.path()),
         client: conn.client,
@@ -97,7 +98,7 @@ pub(crate) struct Rescued {
 /// Makes the answer: `accept` is the client's `Accept`, `request` the number
 /// that the page and the log share. Details are for loopback clients, and where
 /// the backend's environment says Development.
-pub(crate) fn answer(fault: &Fault, conn: &ConnFacts, accept: Option<&HeaderValue>, request: u64) -> Rescued {
+pub(crate) fn answer(fault: &Fault, conn: &ConnFacts, accept: Option<&HeaderValue>, request: RequestId) -> Rescued {
     let status = status(&fault.kind);
     let code = StatusCode::from_u16(status.0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut head = ResponseHead::new(code);
@@ -154,7 +155,7 @@ fn seconds_up(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
-fn page_of(fault: &Fault, kind: &Kind, status: Status, local: bool, request: u64) -> Page {
+fn page_of(fault: &Fault, kind: &Kind, status: Status, local: bool, request: RequestId) -> Page {
     let mut page = Page::new(status, request);
     match kind {
         Kind::StartFailed(report) => start_page(&mut page, report, local),

@@ -90,7 +90,7 @@ impl Access {
             Self::QueryParam(name) => query_param(request.query().unwrap_or(""), name, out),
             Self::ClientIp => push_text(out, exchange.conn.client.ip()),
             Self::Sni => push_some(out, exchange.conn.sni.as_deref().map(str::as_bytes)),
-            Self::RequestId => push_text(out, exchange.id),
+            Self::RequestId => push_text(out, wire::RequestId(exchange.id)),
             Self::Absent => false,
             Self::Subject => push_some(out, exchange.shared.principal.as_ref().map(|who| who.subject.as_bytes())),
             Self::Claim(name) => match exchange.shared.principal.as_ref().and_then(|who| claim(&who.claims, name)) {

@@ -189,8 +189,27 @@ pub struct Exchange {
     pub source: Source,
     /// Left by plugins.
     pub shared: Shared,
-    /// Number of this request in this host's life: unique, never reused.
+    /// Number of this request in this host's life: unique, never reused. See [`RequestId`].
     pub id: u64,
+}
+
+/// A request's number as pages, logs and plugins show it: `1-42`, the 42nd
+/// request of worker 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId(pub u64);
+
+impl RequestId {
+    /// The number of a worker's `count`-th request.
+    #[must_use]
+    pub fn new(worker: u16, count: u64) -> Self {
+        Self(u64::from(worker) << 48 | count & 0xffff_ffff_ffff)
+    }
+}
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.0 >> 48, self.0 & 0xffff_ffff_ffff)
+    }
 }
 
 impl Exchange {

@@ -18,7 +18,7 @@ pub mod ports;
 pub mod target;
 pub mod token;
 
-pub use exchange::{ConnFacts, Exchange, RequestHead, ResponseHead, Scheme};
+pub use exchange::{ConnFacts, Exchange, RequestHead, RequestId, ResponseHead, Scheme};
 pub use fault::{Fault, Kind, NotFound, PluginFault, Side, StartFailure, StartReport};
 pub use framing::Framing;
 pub use target::CanonicalPath;

@@ -2,7 +2,7 @@ use super::{Status, answer, status};
 use http::{HeaderValue, header};
 use std::sync::Arc;
 use std::time::Duration;
-use wire::{ConnFacts, Fault, Kind, NotFound, PluginFault, Scheme, StartFailure, StartReport};
+use wire::{ConnFacts, Fault, Kind, NotFound, PluginFault, RequestId, Scheme, StartFailure, StartReport};
 
 fn conn(client: &str) -> ConnFacts {
     ConnFacts::new(client.parse().expect("an address"), ([127, 0, 0, 1], 80).into(), Scheme::Http, false)
@@ -62,7 +62,7 @@ fn every_kind_has_its_status() {
 }
 
 fn page(fault: &Fault, client: &str, accept: &'static str) -> String {
-    let rescued = answer(fault, &conn(client), Some(&HeaderValue::from_static(accept)), 7);
+    let rescued = answer(fault, &conn(client), Some(&HeaderValue::from_static(accept)), RequestId::new(1, 7));
     String::from_utf8(rescued.body.to_vec()).expect("UTF-8")
 }
 
@@ -76,7 +76,7 @@ fn details_of_a_failed_start_are_for_loopback_and_development() {
         "boom &amp; &lt;bang&gt;",
         "./App.dll &lt;x&gt;",
         "23456",
-        "request 7",
+        "request 1-7",
     ] {
         assert!(near.contains(part), "{part} in {near}");
     }
@@ -111,7 +111,7 @@ fn a_turned_off_page_is_empty_and_a_back_off_says_when() {
     let hidden = StartReport { show_page: false, ..report(StartFailure::Exited) };
     assert_eq!(page(&Fault::new(Kind::StartFailed(Arc::new(hidden))), "127.0.0.1:5", "text/html"), "");
     let waits = Fault::new(Kind::StartFailed(Arc::new(report(StartFailure::BackingOff))));
-    let rescued = answer(&waits, &conn("203.0.113.7:5"), None, 1);
+    let rescued = answer(&waits, &conn("203.0.113.7:5"), None, RequestId(1));
     assert_eq!(rescued.head.headers.get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()), Some("3"));
 }
 
