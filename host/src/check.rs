@@ -6,7 +6,7 @@ use crate::load::{Loaded, load};
 use crate::{plugins, settle};
 use config::effective::Effective;
 use config::{Problem, Problems, Severity};
-use plugin::{Level, LogSink};
+use plugin::{Level, LogSink, Metrics};
 use std::io::Write;
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ fn examine(args: &CheckArgs) -> (Option<Loaded>, Vec<Problem>) {
         Ok(loaded) => {
             let mut problems = loaded.document.warnings.clone().into_vec();
             let rules = settle::path_rules(&loaded);
-            if let Err(found) = plugins::load(&loaded, &args.site.plugin, rules, Arc::new(Silent)) {
+            if let Err(found) = plugins::load(&loaded, &args.site.plugin, rules, Arc::new(Silent), &Metrics::new()) {
                 problems.extend(found);
             }
             (Some(loaded), problems)

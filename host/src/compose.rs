@@ -1,6 +1,7 @@
 //! Builds the house, opens the door, waits for orders, and locks up.
 
 use crate::cli::{Output, RunArgs};
+use crate::counters::{Counters, WorkerCounters};
 use crate::exit::Exit;
 use crate::load::load;
 use crate::orders::{Order, Orders};
@@ -12,9 +13,8 @@ use anyhow::Context as _;
 use config::{Problems, mapping};
 use edge::{Door, DrainOrder, DrainReport};
 use observe::event::Line;
-use observe::metrics::{Shard, totals};
 use observe::{Format, Level, Log, LogWriter};
-use plugin::Chain;
+use plugin::{Chain, Metrics};
 use process::{StopOutcome, StopReport, Supervisor};
 use std::io::Write as _;
 use std::sync::Arc;
@@ -50,6 +50,7 @@ fn complain(text: &str) {
 struct House {
     settled: Settled,
     chain: Arc<Chain>,
+    metrics: Arc<Metrics>,
     site: MappedSite,
     writer: LogWriter,
 }
@@ -74,7 +75,9 @@ fn prepare(args: &RunArgs) -> Result<House, Exit> {
         Exit::Failed
     })?;
     let sink = Arc::new(tell::PluginLines(writer.log()));
-    let chain = plugins::load(&loaded, &args.site.plugin, settling::path_rules(&loaded), sink).map_err(|found| {
+    let metrics = Metrics::new();
+    let rules = settling::path_rules(&loaded);
+    let chain = plugins::load(&loaded, &args.site.plugin, rules, sink, &metrics).map_err(|found| {
         let mut problems = loaded.document.warnings.clone().into_vec();
         problems.extend(found);
         writer.flush();
@@ -82,7 +85,7 @@ fn prepare(args: &RunArgs) -> Result<House, Exit> {
     })?;
     warn(&writer.log(), &loaded.document.warnings);
     let site = MappedSite::new(Arc::new(mapping::Site::compile(&loaded.document.web_config)), &loaded.root);
-    Ok(House { settled, chain, site, writer })
+    Ok(House { settled, chain, metrics, site, writer })
 }
 
 /// Warnings about the files, once at start.
@@ -91,7 +94,7 @@ fn warn(log: &Log, warnings: &Problems) {
         log.tell(&Line {
             level: Level::Warn,
             name: "configuration",
-            message: format!("{}:{}:{}: {}", problem.file, problem.line, problem.column, problem.what),
+            message: format!("{}: {}", problem.place(), problem.what),
             fields: problem.help.iter().map(|help| ("help".to_owned(), help.clone())).collect(),
         });
     }
@@ -100,7 +103,7 @@ fn warn(log: &Log, warnings: &Problems) {
 /// The threads of the data plane.
 struct Workers {
     threads: Vec<JoinHandle<std::io::Result<DrainReport>>>,
-    shards: Vec<Arc<Shard>>,
+    counters: Counters,
     drain: watch::Sender<DrainOrder>,
 }
 
@@ -121,7 +124,7 @@ impl House {
             .context("no runtime for the control plane")?;
         let door = Door::bind(&self.settled.listen, self.settled.workers.into(), self.settled.edge.backlog_max)?;
         let urls: Vec<String> = door.bound().iter().map(|bound| bound.url.clone()).collect();
-        let orders = runtime.block_on(async { Orders::listen() }).context("no signals")?;
+        let mut orders = runtime.block_on(async { Orders::listen() }).context("no signals")?;
 
         let (state_tx, state) = watch::channel(BackendState::Idle);
         let (signals, signals_rx) = mpsc::channel(SIGNALS_MAX);
@@ -132,7 +135,7 @@ impl House {
         };
         let drain_limit = self.settled.drain;
         let supervisor = Supervisor::new(self.settled.process.clone(), state_tx, signals_rx, events);
-        let supervising = runtime.spawn(supervisor.run(async {
+        let mut supervising = runtime.spawn(supervisor.run(async {
             // A dropped sender means that the house fell: stop as well.
             let _ = stopped.await;
         }));
@@ -149,57 +152,69 @@ impl House {
             waiting: Arc::default(),
             drain: drain_rx,
         };
-        let workers = Workers::start(common, door, drain)?;
+        let workers = Workers::start(common, door, drain, self.metrics)?;
         self.writer.flush();
         for url in urls {
             complain(&format!("listening on {url}"));
         }
-        let ended = runtime.block_on(workers.serve(orders, drain_limit, &log));
+        let mut asked = 0;
+        let ended = runtime.block_on(workers.serve(&mut orders, &mut asked, drain_limit, &log));
         // The backend outlives the last request, and nothing outlives the backend's stop.
         let _ = stop.send(());
-        let report = runtime.block_on(supervising).context("process supervision failed")?;
-        stopped_line(&log, report);
+        let report = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                report = &mut supervising => Some(report),
+                () = cut(&mut orders, asked) => None,
+            }
+        });
+        match report {
+            Some(report) => stopped_line(&log, report.context("process supervision failed")?),
+            // The keeper kills the whole tree when this process ends.
+            None => say(&log, "stopped", "asked twice: the application is killed"),
+        }
         self.writer.flush();
         ended
     }
 }
 
 impl Workers {
-    fn start(common: Common, door: Door, drain: watch::Sender<DrainOrder>) -> anyhow::Result<Self> {
-        let mut workers = Self { threads: Vec::new(), shards: Vec::new(), drain };
+    fn start(
+        common: Common,
+        door: Door,
+        drain: watch::Sender<DrainOrder>,
+        metrics: Arc<Metrics>,
+    ) -> anyhow::Result<Self> {
+        let counters = Counters { workers: Vec::new(), plugins: metrics };
+        let mut workers = Self { threads: Vec::new(), counters, drain };
         for (index, listeners) in door.into_workers().into_iter().enumerate() {
-            let shard = Arc::<Shard>::default();
-            let own = Own {
-                index: u16::try_from(index).unwrap_or(u16::MAX),
-                listeners,
-                counters: Arc::default(),
-                shard: Arc::clone(&shard),
-            };
+            let counters = WorkerCounters::default();
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            let own = Own { index, listeners, counters: counters.clone() };
             let thread = worker::spawn(common.clone(), own).context("no thread for a worker")?;
             workers.threads.push(thread);
-            workers.shards.push(shard);
+            workers.counters.workers.push(counters);
         }
         Ok(workers)
     }
 
     /// Waits for orders until the workers are done; a first stop drains, a second cuts.
-    async fn serve(self, mut orders: Orders, drain_limit: Duration, log: &Log) -> anyhow::Result<()> {
-        let Self { threads, shards, drain } = self;
+    async fn serve(self, orders: &mut Orders, asked: &mut u32, drain_limit: Duration, log: &Log) -> anyhow::Result<()> {
+        let Self { threads, counters, drain } = self;
         let mut joined =
             tokio::task::spawn_blocking(move || threads.into_iter().map(JoinHandle::join).collect::<Vec<_>>());
-        let mut asked = 0;
         let results = loop {
             tokio::select! {
                 results = &mut joined => break results.context("the workers could not be awaited")?,
                 order = orders.next() => match order {
                     Order::Stop => {
-                        asked += 1;
-                        let order = if asked == 1 { DrainOrder::Drain { cut_after: drain_limit } } else { DrainOrder::Cut };
-                        say(log, "stopping", if asked == 1 { "draining: running requests may finish" } else { "cutting" });
+                        *asked += 1;
+                        let order = if *asked == 1 { DrainOrder::Drain { cut_after: drain_limit } } else { DrainOrder::Cut };
+                        say(log, "stopping", if *asked == 1 { "draining: running requests may finish" } else { "cutting" });
                         drain.send_replace(order);
                     }
                     Order::Reload => say(log, "reload", "not yet: stop and start Gatelodge to take a changed configuration up"),
-                    Order::ReopenLogs => say(log, "reopen-logs", "the log goes to standard error: there is nothing to open anew"),
+                    Order::Counters => counters.tell(log),
                 },
             }
         };
@@ -213,19 +228,27 @@ impl Workers {
             sum.finished += report.finished;
             sum.cut += report.cut;
         }
-        let mut fields: Vec<(String, String)> = totals(shards.iter().map(AsRef::as_ref))
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.to_string()))
-            .collect();
-        fields.push(("connections_finished".into(), sum.finished.to_string()));
-        fields.push(("connections_cut".into(), sum.cut.to_string()));
+        let fields = vec![
+            ("connections_finished".to_owned(), sum.finished.to_string()),
+            ("connections_cut".to_owned(), sum.cut.to_string()),
+        ];
         log.tell(&Line {
             level: Level::Info,
             name: "drained",
             message: "no request is running any more".into(),
             fields,
         });
+        counters.tell(log);
         Ok(())
+    }
+}
+
+/// Returns once a stop has been ordered twice, `asked` times of it already.
+async fn cut(orders: &mut Orders, mut asked: u32) {
+    while asked < 2 {
+        if orders.next().await == Order::Stop {
+            asked += 1;
+        }
     }
 }
 

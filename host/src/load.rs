@@ -2,7 +2,7 @@
 
 use crate::cli::SiteArgs;
 use config::plugins_toml::{self, Listener};
-use config::{Document, Facts, File, Problem, Problems, Severity, modules};
+use config::{Document, Facts, File, Problem, Problems, Severity, Source, modules};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -74,14 +74,24 @@ pub(crate) fn load(args: &SiteArgs) -> Result<Loaded, Problems> {
         }
         Err(found) => {
             problems.extend(found.into_vec());
+            problems.extend(missing_files(&toml_path, folder));
             Err(Problems::new(problems))
         }
     }
 }
 
+/// Modules and key sets that are not there, also where something else is wrong:
+/// all problems are told at once. Where the file itself can't be understood,
+/// that has been told already.
+fn missing_files(toml_path: &Path, folder: &Path) -> Vec<Problem> {
+    let read = file(toml_path, false, &mut Vec::new());
+    let source = read.as_ref().and_then(|file| Source::decode(file).ok());
+    source.map(|source| modules::check(&plugins_toml::read(&source).0, folder)).unwrap_or_default()
+}
+
 /// A problem of the command line, which has no lines.
 pub(crate) fn flag(name: &str, what: String, help: &str) -> Problem {
-    Problem { severity: Severity::Error, file: name.to_owned(), line: 1, column: 1, what, help: Some(help.to_owned()) }
+    Problem { severity: Severity::Error, file: name.to_owned(), line: 0, column: 0, what, help: Some(help.to_owned()) }
 }
 
 /// `web.config` in the app's folder, in whatever case it was deployed.

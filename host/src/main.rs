@@ -5,6 +5,7 @@
 mod check;
 mod cli;
 mod compose;
+mod counters;
 mod exit;
 mod load;
 mod orders;

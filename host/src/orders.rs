@@ -17,6 +17,6 @@ pub(crate) enum Order {
     Stop,
     /// Take the files anew (`SIGHUP`).
     Reload,
-    /// Open log files anew (`SIGUSR1`).
-    ReopenLogs,
+    /// Tell the counters now (`SIGUSR1`).
+    Counters,
 }

@@ -36,6 +36,7 @@ pub(crate) fn load(
     flags: &[String],
     path_rules: PathRules,
     log: Arc<dyn LogSink>,
+    metrics: &Arc<Metrics>,
 ) -> Result<Arc<Chain>, Vec<Problem>> {
     let mut problems = Vec::new();
     let document = &loaded.document.plugins_toml;
@@ -67,8 +68,7 @@ pub(crate) fn load(
             return Err(problems);
         }
     };
-    let around =
-        Surroundings { engine, key_sets: Arc::new(key_sets), log, metrics: Arc::new(Metrics::default()), path_rules };
+    let around = Surroundings { engine, key_sets: Arc::new(key_sets), log, metrics: Arc::clone(metrics), path_rules };
     let settings = PlaneSettings { plugins: entries.iter().map(|entry| entry.settings.clone()).collect() };
     match Chain::load(&settings, &around) {
         Ok(chain) if problems.is_empty() => Ok(Arc::new(chain)),
@@ -93,7 +93,7 @@ fn placed(error: &plugin::LoadError, entry: Option<&Entry>, file: &str) -> Probl
             let place = if error.import.is_some() { grants.unwrap_or(*module) } else { *module };
             at(file, place, error.to_string(), help)
         }
-        None => at(file, Position { line: 1, column: 1 }, error.to_string(), help),
+        None => at(file, Position { line: 0, column: 0 }, error.to_string(), help),
     }
 }
 

@@ -134,9 +134,11 @@ fn forward_settings(loaded: &Loaded) -> ForwardSettings {
     ForwardSettings {
         connect_ms_max: limits.connect_ms_max.value,
         idle_ms_max: backend.request_timeout_s.value.saturating_mul(1000),
+        first_byte_ms_max: limits.backend_first_byte_ms_max.value,
         waiting_ms_max: start_ms.saturating_add(5000),
         waiting_requests_max: size(limits.waiting_requests_max),
         head_bytes_max: size(limits.backend_head_bytes_max),
+        header_count_max: size(limits.backend_header_count_max),
         idle_connections_max: size(limits.backend_idle_connections_max),
         idle_connection_ms_max: limits.backend_keep_alive_ms_max.value,
         token_headers: host.token_headers.iter().filter_map(|name| name.value.parse().ok()).collect(),

@@ -1,10 +1,10 @@
 //! One worker of the data plane: a thread, a runtime, its own of everything.
 
+use crate::counters::WorkerCounters;
 use crate::site::MappedSite;
 use edge::{DrainOrder, DrainReport, EdgeSettings, WorkerListeners};
 use forward::{ForwardSettings, Forwarder};
 use observe::Log;
-use observe::metrics::Shard;
 use pipeline::{Generation, Pipeline, Rules};
 use plugin::Chain;
 use std::io;
@@ -49,10 +49,8 @@ pub(crate) struct Own {
     pub(crate) index: u16,
     /// Its listening sockets.
     pub(crate) listeners: WorkerListeners,
-    /// The front door's counters.
-    pub(crate) counters: Arc<edge::Counters>,
-    /// The pipeline's counters.
-    pub(crate) shard: Arc<Shard>,
+    /// Where it counts.
+    pub(crate) counters: WorkerCounters,
 }
 
 /// Starts the worker's thread. It ends when the drain order has been carried out.
@@ -67,14 +65,14 @@ fn work(common: Common, own: Own) -> io::Result<DrainReport> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
     let Common { edge, forward, chain, site, rules, log, state, signals, waiting, drain } = common;
     let generation = Generation {
-        forward: Forwarder::new(forward, state, signals, waiting),
+        forward: Forwarder::new(forward, state, signals, waiting, own.counters.forward),
         plugins: chain.plane(),
         site,
         rules,
         log,
-        counters: own.shard,
+        counters: own.counters.shard,
     };
     let pipeline = Rc::new(Pipeline::new(generation, own.index));
     let local = LocalSet::new();
-    local.block_on(&runtime, edge::serve(own.listeners, edge, own.counters, pipeline, drain))
+    local.block_on(&runtime, edge::serve(own.listeners, edge, own.counters.edge, pipeline, drain))
 }

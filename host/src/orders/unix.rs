@@ -8,7 +8,7 @@ pub(crate) struct Orders {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
-    reopen: Signal,
+    counters: Signal,
 }
 
 impl Orders {
@@ -21,7 +21,7 @@ impl Orders {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
-            reopen: signal(SignalKind::user_defined1())?,
+            counters: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -34,7 +34,7 @@ impl Orders {
             _ = self.terminate.recv() => Order::Stop,
             _ = self.interrupt.recv() => Order::Stop,
             _ = self.hangup.recv() => Order::Reload,
-            _ = self.reopen.recv() => Order::ReopenLogs,
+            _ = self.counters.recv() => Order::Counters,
         }
     }
 }

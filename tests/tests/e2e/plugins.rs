@@ -76,7 +76,7 @@ fn of_another_version() -> Vec<u8> {
 #[test]
 fn what_is_not_a_plugin_of_this_host_is_refused_with_its_line() {
     for (case, bytes, parts) in [
-        ("missing", None, &["no.wasm"][..]),
+        ("missing", None, &["no.wasm", "sick"][..]),
         ("text", Some(b"this is no wasm".to_vec()), &["sick"]),
         ("core module", Some(b"\0asm\x01\0\0\0".to_vec()), &["sick", "component"]),
         ("empty", Some(Vec::new()), &["sick"]),

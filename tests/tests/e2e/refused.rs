@@ -49,7 +49,7 @@ fn all_problems_of_both_files_are_told_at_once_with_their_places() {
     );
     site.file("web.config", config);
     site.plugins(
-        "[host]\nlisen = []\n\n[[plugin]]\nname = \"p\"\nmodule = \"builtin:request-log\"\nisolation = \"none\"\n",
+        "[host]\nlisen = []\n\n[[plugin]]\nname = \"p\"\nmodule = \"builtin:request-log\"\nisolation = \"none\"\n\n[[plugin]]\nname = \"gone\"\nmodule = \"gone.wasm\"\n",
     );
     let ended = Launch::new(&site).refused();
     assert_eq!(ended.code, Some(3), "{}", ended.log);
@@ -66,6 +66,7 @@ fn all_problems_of_both_files_are_told_at_once_with_their_places() {
         "listen",
         "plugins.toml:7:",
         "isolation",
+        "plugins.toml:11:10: error: plugin `gone`: there is no file `gone.wasm`",
     ] {
         assert!(ended.log.contains(part), "{part} is not in:\n{}", ended.log);
     }

@@ -12,13 +12,15 @@ use std::path::Path;
 pub fn check(document: &PluginsToml, folder: &Path) -> Vec<Problem> {
     let Some(file) = &document.path else { return Vec::new() };
     let modules = document.plugins.iter().filter_map(|plugin| match &plugin.module.value {
-        Module::File(path) => Some((path, plugin.module.at)),
+        Module::File(path) => Some((format!("plugin `{}`", plugin.name.value), path, plugin.module.at)),
         Module::Builtin(_) => None,
     });
-    let keys = document.key_sets.values().map(|set| (&set.file.value, set.file.at));
+    let keys = document.key_sets.iter().map(|(name, set)| (format!("key set `{name}`"), &set.file.value, set.file.at));
     modules
         .chain(keys)
-        .filter_map(|(path, at)| wrong(folder, path).map(|(what, help)| problem(file, at, what, help)))
+        .filter_map(|(whose, path, at)| {
+            wrong(folder, path).map(|(what, help)| problem(file, at, format!("{whose}: {what}"), help))
+        })
         .collect()
 }
 

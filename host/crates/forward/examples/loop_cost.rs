@@ -103,7 +103,8 @@ async fn run_forwarder(addr: SocketAddr, left: Rc<Cell<usize>>) {
     let token = PairingToken::from_random([7; 32]);
     let (_state, seen) = watch::channel(BackendState::Ready(Paired { addr, token, start: 1 }));
     let (signals, _kept) = mpsc::channel(8);
-    let forwarder = Forwarder::new(ForwardSettings::default(), seen, signals, Arc::new(AtomicUsize::new(0)));
+    let forwarder =
+        Forwarder::new(ForwardSettings::default(), seen, signals, Arc::new(AtomicUsize::new(0)), Arc::default());
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let (left, forwarder) = (Rc::clone(&left), forwarder.clone());

@@ -15,6 +15,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use wire::{Fault, Kind};
 
 /// Room for body bytes in the read buffer, in bytes: what one connection holds
@@ -76,8 +77,12 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Call<B> {
             };
             match self.connection.poll_read_head(cx) {
                 Poll::Pending => {
-                    let first = if self.bytes_read == 0 { "first byte" } else { "response head" };
-                    let fault = ready!(self.poll_idle(cx, progress, first));
+                    let settings = &self.common.settings;
+                    let (what, limit) = match self.bytes_read {
+                        0 => ("first byte", settings.first_byte_limit()),
+                        _ => ("response head", settings.idle_limit()),
+                    };
+                    let fault = ready!(self.poll_idle(cx, progress, what, limit));
                     return Poll::Ready(Err(self.failure(fault, false)));
                 }
                 Poll::Ready(Ok(0)) => {
@@ -177,7 +182,8 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Call<B> {
             }
             match self.connection.poll_read(cx, self.room()) {
                 Poll::Pending => {
-                    let fault = ready!(self.poll_idle(cx, progress, "next byte"));
+                    let limit = self.common.settings.idle_limit();
+                    let fault = ready!(self.poll_idle(cx, progress, "next byte", limit));
                     return Poll::Ready(Err(fault));
                 }
                 Poll::Ready(Ok(0)) if matches!(self.length, BodyLength::UntilClose) => return Poll::Ready(Ok(None)),
@@ -224,14 +230,21 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Call<B> {
     }
 
     /// Ready with a fault once the backend stood still for too long. While the
-    /// client has to bring more, it is not the backend's fault.
-    fn poll_idle(&mut self, cx: &mut Context<'_>, progress: Progress, what: &'static str) -> Poll<Fault> {
-        let Some(limit) = self.common.settings.idle_limit() else { return Poll::Pending };
-        let what = match progress {
+    /// client has to bring more, it is not the backend's fault. `what` and `limit`
+    /// are for a request that has been sent.
+    fn poll_idle(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: Progress,
+        what: &'static str,
+        limit: Option<Duration>,
+    ) -> Poll<Fault> {
+        let (what, limit) = match progress {
             Progress::WaitsForClient => return Poll::Pending,
-            Progress::WaitsForBackend => "sending the request",
-            Progress::Sent => what,
+            Progress::WaitsForBackend => ("sending the request", self.common.settings.idle_limit()),
+            Progress::Sent => (what, limit),
         };
+        let Some(limit) = limit else { return Poll::Pending };
         ready!(self.connection.deadline.poll(cx, limit));
         Poll::Ready(Kind::BackendTimeout(what, limit).into())
     }

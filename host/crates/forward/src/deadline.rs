@@ -25,10 +25,14 @@ impl Deadline {
     }
 
     /// Ready once `limit` has passed since the first poll after the last progress.
-    /// `limit` must be the same in all calls.
+    /// `limit` may be another one only after progress.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<()> {
         let due = *self.due.get_or_insert_with(|| Instant::now() + limit);
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        // Armed for a longer limit than the one that holds now.
+        if timer.deadline() > due {
+            timer.as_mut().reset(due);
+        }
         loop {
             ready!(timer.as_mut().poll(cx));
             if Instant::now() >= due {

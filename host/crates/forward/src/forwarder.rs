@@ -38,25 +38,21 @@ pub struct Forwarder {
 impl Forwarder {
     /// A forwarder without connections.
     ///
-    /// `waiting` counts the requests that wait for a start, in all workers.
+    /// `waiting` counts the requests that wait for a start, in all workers;
+    /// `counters` are this worker's, and may be read from any thread.
     #[must_use]
     pub fn new(
         settings: ForwardSettings,
         state: watch::Receiver<BackendState>,
         signals: mpsc::Sender<BackendSignal>,
         waiting: Arc<AtomicUsize>,
+        counters: Arc<Counters>,
     ) -> Self {
         let link = Link::new(state, signals, waiting, &settings);
         let age_max = Duration::from_millis(settings.idle_connection_ms_max);
         let pool = RefCell::new(Pool::new(settings.idle_connections_max, age_max));
-        let common = Common { settings, pool, counters: Arc::new(Counters::default()) };
+        let common = Common { settings, pool, counters };
         Self { common: Rc::new(common), link: Rc::new(link) }
-    }
-
-    /// This worker's counts; they may be read from any thread.
-    #[must_use]
-    pub fn counters(&self) -> Arc<Counters> {
-        Arc::clone(&self.common.counters)
     }
 
     /// Where the backend listens, while it is ready.
@@ -151,6 +147,11 @@ impl Forwarder {
             self.link.suspect(start);
         }
         failure.fault
+    }
+
+    #[cfg(test)]
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.common.counters
     }
 
     #[cfg(test)]

@@ -8,8 +8,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::mem::MaybeUninit;
 use wire::{PairingToken, ResponseHead, fields};
 
-/// Fields of a response head at most; one more is a bad response.
-pub(crate) const FIELDS_MAX: usize = 128;
+/// Fields of a response head that are parsed on the stack.
+const FIELDS_USUAL: usize = 128;
+const TOO_MANY_FIELDS: &str = "its head has too many fields";
 /// A token shorter than this may be an ordinary word: values are not searched for it.
 const SCRUB_BYTES_MIN: usize = 16;
 
@@ -80,20 +81,65 @@ struct Facts {
     close: bool,
 }
 
+/// A head that lies whole in the read buffer.
+enum Seen {
+    /// An interim one of this many bytes.
+    Interim(usize),
+    Final {
+        /// Its bytes.
+        length: usize,
+        status: StatusCode,
+        reason: Option<Bytes>,
+        modern: bool,
+        facts: Facts,
+    },
+}
+
 /// Parses a head at the beginning of `input` and takes it off.
 ///
 /// # Errors
 /// The rule that the backend broke.
 pub(crate) fn parse(input: &mut BytesMut, asked: &Asked<'_>) -> Result<Parsed, &'static str> {
+    let fields_max = asked.settings.header_count_max;
+    let mut slots = [const { MaybeUninit::uninit() }; FIELDS_USUAL];
+    let slots = slots.get_mut(..fields_max.min(FIELDS_USUAL)).unwrap_or_default();
+    let seen = match see(slots, input, asked) {
+        Err(TOO_MANY_FIELDS) if fields_max > FIELDS_USUAL => see_many(fields_max, input, asked)?,
+        seen => seen?,
+    };
+    match seen {
+        None => Ok(Parsed::Partial),
+        Some(Seen::Interim(length)) => {
+            let _interim = input.split_to(length);
+            Ok(Parsed::Interim)
+        }
+        Some(Seen::Final { length, status, reason, modern, facts }) => {
+            let lines = input.split_to(length).freeze();
+            finish(status, reason, modern, facts, &lines, asked.head).map(Parsed::Final)
+        }
+    }
+}
+
+/// A head with more fields than usual is looked at anew, with room from the heap.
+#[cold]
+fn see_many(fields_max: usize, input: &[u8], asked: &Asked<'_>) -> Result<Option<Seen>, &'static str> {
+    see(&mut vec![MaybeUninit::uninit(); fields_max], input, asked)
+}
+
+/// Understands the head at the beginning of `input`; `None` if it is not whole.
+fn see<'b>(
+    slots: &mut [MaybeUninit<httparse::Header<'b>>],
+    input: &'b [u8],
+    asked: &Asked<'_>,
+) -> Result<Option<Seen>, &'static str> {
     if input.first().is_some_and(|byte| *byte != b'H') {
         return Err("it does not begin with a status line");
     }
-    let mut slots = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut response = httparse::Response::new(&mut []);
     let parser = httparse::ParserConfig::default();
-    let length = match parser.parse_response_with_uninit_headers(&mut response, input, &mut slots) {
+    let length = match parser.parse_response_with_uninit_headers(&mut response, input, slots) {
         Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) => return Ok(Parsed::Partial),
+        Ok(httparse::Status::Partial) => return Ok(None),
         Err(error) => return Err(why(error)),
     };
     let code = response.code.unwrap_or(0);
@@ -105,10 +151,7 @@ pub(crate) fn parse(input: &mut BytesMut, asked: &Asked<'_>) -> Result<Parsed, &
     }
     match code {
         101 => return Err("it switches protocols unasked"),
-        100..200 => {
-            let _interim = input.split_to(length);
-            return Ok(Parsed::Interim);
-        }
+        100..200 => return Ok(Some(Seen::Interim(length))),
         200..600 => {}
         _ => return Err("its status is out of range"),
     }
@@ -119,8 +162,7 @@ pub(crate) fn parse(input: &mut BytesMut, asked: &Asked<'_>) -> Result<Parsed, &
         .map(|reason| Bytes::copy_from_slice(reason.as_bytes()))
         .filter(|reason| !holds_token(reason, asked.token));
     let facts = collect(response.headers, lines.as_ptr().addr(), asked)?;
-    let lines = input.split_to(length).freeze();
-    finish(status, reason, modern, facts, &lines, asked.head).map(Parsed::Final)
+    Ok(Some(Seen::Final { length, status, reason, modern, facts }))
 }
 
 /// Sums in bytes, of so few at a time that none overflows: the compiler makes
@@ -136,7 +178,7 @@ fn why(error: httparse::Error) -> &'static str {
         httparse::Error::HeaderValue => "a field value of its head is malformed",
         httparse::Error::NewLine => "a line of its head does not end with CRLF",
         httparse::Error::Status => "its status line is malformed",
-        httparse::Error::TooManyHeaders => "its head has too many fields",
+        httparse::Error::TooManyHeaders => TOO_MANY_FIELDS,
         httparse::Error::Version => "its HTTP version is unknown",
         httparse::Error::Token => "its head holds a forbidden character",
     }

@@ -38,14 +38,14 @@ file = "./gone.json"
     assert!(problems.is_empty(), "{problems:?}");
     let told = Problems::new(check(&document, &site)).to_string();
     let mut expected = vec![
-        "plugins.toml:10:10: error: there is no file `plugins/missing.wasm`",
-        "plugins.toml:13:10: error: `plugins` is not a file",
-        "plugins.toml:20:8: error: there is no file `./gone.json`",
+        "plugins.toml:10:10: error: plugin `missing`: there is no file `plugins/missing.wasm`",
+        "plugins.toml:13:10: error: plugin `folder`: `plugins` is not a file",
+        "plugins.toml:20:8: error: key set `gone`: there is no file `./gone.json`",
     ];
     if linked {
-        expected.insert(2, "plugins.toml:16:10: error: `plugins/linked.wasm` leads out of the site's folder by a link");
+        expected.insert(2, "plugins.toml:16:10: error: plugin `linked`: `plugins/linked.wasm` leads out of the site's folder by a link");
     } else {
-        expected.insert(2, "plugins.toml:16:10: error: there is no file `plugins/linked.wasm`");
+        expected.insert(2, "plugins.toml:16:10: error: plugin `linked`: there is no file `plugins/linked.wasm`");
     }
     let errors: Vec<&str> = told.lines().filter(|line| !line.starts_with(' ')).collect();
     assert_eq!(errors, expected);

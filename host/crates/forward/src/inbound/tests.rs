@@ -1,6 +1,6 @@
 //! Response heads, taken and refused.
 
-use super::{Asked, BodyLength, FIELDS_MAX, Inbound, Parsed, parse};
+use super::{Asked, BodyLength, FIELDS_USUAL, Inbound, Parsed, parse};
 use crate::settings::ForwardSettings;
 use crate::tests::support::{TOKEN, token};
 use bytes::BytesMut;
@@ -129,9 +129,17 @@ fn broken_heads_are_refused() {
 
 #[test]
 fn the_number_of_fields_is_limited() {
-    for (count, taken) in [(FIELDS_MAX, true), (FIELDS_MAX + 1, false)] {
-        let bytes = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(count));
-        assert_eq!(parse_with(&bytes, false, &token()).is_ok(), taken, "{count}");
+    for header_count_max in [1, FIELDS_USUAL - 1, FIELDS_USUAL, FIELDS_USUAL + 1, 256, 1_000] {
+        let settings = ForwardSettings { header_count_max, ..ForwardSettings::default() };
+        let asked = Asked { head: false, token: &token(), settings: &settings };
+        for (count, taken) in [(header_count_max, true), (header_count_max + 1, false)] {
+            let mut input = BytesMut::from(&*format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(count)));
+            match parse(&mut input, &asked) {
+                Ok(Parsed::Final(inbound)) => assert_eq!((inbound.head.headers.len(), taken), (count, true)),
+                Ok(_) => panic!("{count} of {header_count_max}: it is whole"),
+                Err(why) => assert_eq!((why, taken), ("its head has too many fields", false), "{count}"),
+            }
+        }
     }
 }
 

@@ -208,6 +208,30 @@ async fn silence_before_the_head_is_cut() {
 }
 
 #[tokio::test]
+async fn the_first_byte_has_a_limit_of_its_own() {
+    let first = |first_byte_ms_max| ForwardSettings { first_byte_ms_max, ..impatient() };
+    let exchange = exchange("GET", "/", &[]);
+    // Shorter and longer than the idle limit of 800 ms.
+    for limit in [100, 1_600] {
+        let house = House::with(first(limit)).await;
+        let (result, _stream) = tokio::join!(house.send(&exchange, no_body()), house.accept());
+        let fault = result.err().expect("a timeout");
+        assert!(
+            matches!(fault.kind, Kind::BackendTimeout("first byte", at) if at == Duration::from_millis(limit)),
+            "{fault}"
+        );
+    }
+    // After the first byte the idle limit holds again, though the timer is armed for a longer one.
+    let house = House::with(first(30_000)).await;
+    let (result, _stream) = house.answer(&exchange, b"HTTP/1.1 200").await;
+    let fault = result.err().expect("a timeout");
+    assert!(
+        matches!(fault.kind, Kind::BackendTimeout("response head", at) if at == Duration::from_millis(800)),
+        "{fault}"
+    );
+}
+
+#[tokio::test]
 async fn silence_inside_the_body_is_cut() {
     let house = House::with(impatient()).await;
     let raw = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc";

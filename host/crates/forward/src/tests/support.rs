@@ -110,7 +110,7 @@ impl House {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let (state, seen) = watch::channel(ready(&listener, 1));
         let (sender, signals) = mpsc::channel(8);
-        let forwarder = Forwarder::new(settings, seen, sender, Arc::new(AtomicUsize::new(0)));
+        let forwarder = Forwarder::new(settings, seen, sender, Arc::new(AtomicUsize::new(0)), Arc::default());
         Self { forwarder, state, signals, listener }
     }
 
