@@ -290,7 +290,6 @@ fn plugin(path: &str, plugin: &Plugin) -> Group {
     lines.setting("grants.log", &grants.log);
     lines.setting("grants.metrics", &grants.metrics);
     lines.setting("grants.identity", &grants.identity);
-    spans_if(&mut lines, "grants.key_sets", &grants.key_sets);
     if let Some(at) = plugin.config_at {
         let keys = plugin.config.as_object().map_or(0, serde_json::Map::len);
         // The values may be secrets.

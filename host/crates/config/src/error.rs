@@ -24,14 +24,32 @@ pub struct Problem {
     pub severity: Severity,
     /// The path as it was given.
     pub file: String,
-    /// Line, from 1.
+    /// Line, from 1; 0 for what has no lines, such as a flag: then `null` in JSON.
+    #[serde(serialize_with = "or_null")]
     pub line: u32,
-    /// Column in characters, from 1.
+    /// Column in characters, from 1; 0 for what has no lines: then `null` in JSON.
+    #[serde(serialize_with = "or_null")]
     pub column: u32,
     /// What is wrong, in plain words.
     pub what: String,
     /// What to write instead.
     pub help: Option<String>,
+}
+
+fn or_null<S: serde::Serializer>(place: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+    if *place == 0 { serializer.serialize_none() } else { serializer.serialize_u32(*place) }
+}
+
+impl Problem {
+    /// Where it is: `web.config:6:30`, or the file's or flag's name alone.
+    /// Control characters are escaped.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self.line {
+            0 => Shown(&self.file).to_string(),
+            line => format!("{}:{line}:{}", Shown(&self.file), self.column),
+        }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -40,7 +58,8 @@ impl fmt::Display for Problem {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(f, "{}:{}:{}: {severity}: {}", Shown(&self.file), self.line, self.column, Shown(&self.what))?;
+        write!(f, "{}", self.place())?;
+        write!(f, ": {severity}: {}", Shown(&self.what))?;
         for line in self.help.iter().flat_map(|help| help.lines()) {
             write!(f, "\n    {}", Shown(line))?;
         }

@@ -87,8 +87,8 @@ fn missing() -> Problem {
     Problem {
         severity: Severity::Error,
         file: "web.config".to_owned(),
-        line: 1,
-        column: 1,
+        line: 0,
+        column: 0,
         what: "there is no web.config: it says which program to run".to_owned(),
         help: Some(format!("the smallest one is:\n{SMALLEST}")),
     }

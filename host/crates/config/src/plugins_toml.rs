@@ -11,7 +11,7 @@ mod table;
 pub use host::{
     EscapedSlash, Host, ListenHost, Listener, Log, LogFormat, LogLevel, Workers, parse_listener, parse_path_base,
 };
-pub use limits::{LIMITS, LimitDoc, Limits, Unit};
+pub use limits::{LIMITS, LimitDoc, Limits, Unit, limits_table};
 pub use plugin::{FaultPolicy, Grants, Isolation, Match, Module, OnFault, Plugin};
 
 use crate::error::{Problem, Report};
@@ -80,7 +80,7 @@ pub fn read(source: &Source) -> (PluginsToml, Vec<Problem>) {
                 out.host = Host::read(&mut reading, &host);
             }
             out.key_sets = key_sets(&mut reading, &root);
-            out.plugins = plugin::read(&mut reading, &root, &out.key_sets);
+            out.plugins = plugin::read(&mut reading, &root);
         }
     }
     (out, reading.report.finish())

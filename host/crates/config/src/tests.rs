@@ -40,7 +40,7 @@ fn an_acceptance_that_accepts_nothing_is_told() {
 fn without_a_web_config_the_smallest_one_is_shown_and_works() {
     let problems = read(None, None, &Facts::default()).expect_err("there is no web.config");
     let text = problems.to_string();
-    assert!(text.starts_with("web.config:1:1: error: there is no web.config"), "{text}");
+    assert!(text.starts_with("web.config: error: there is no web.config"), "{text}");
     assert!(text.contains("<aspNetCore processPath=\"dotnet\""), "{text}");
     let smallest = File::new("web.config", crate::SMALLEST);
     let document = read(Some(smallest), None, &Facts::default()).expect("the smallest web.config is complete");

@@ -16,12 +16,14 @@ fn problems_are_sorted_by_file_then_place_and_shown_safely() {
         problem("a", 1, 1, Severity::Error, "esc \u{1b}[2J", Some("one\ntwo")),
         problem("b", 1, 9, Severity::Warning, "warning", None),
         problem("b", 1, 9, Severity::Error, "error", None),
+        problem("--plugin x\n.wasm", 0, 0, Severity::Error, "no such file", Some("help")),
     ]);
     let expected = "b:1:9: error: error\nb:1:9: warning: warning\nb:2:1: warning: late\n\
-                    a:1:1: error: esc \\u{1b}[2J\n    one\n    two\n";
+                    a:1:1: error: esc \\u{1b}[2J\n    one\n    two\n\
+                    --plugin x\\n.wasm: error: no such file\n    help\n";
     assert_eq!(problems.to_string(), expected);
     assert!(problems.refuses());
-    assert_eq!((problems.errors().count(), problems.warnings().count()), (2, 2));
+    assert_eq!((problems.errors().count(), problems.warnings().count()), (3, 2));
 }
 
 #[test]
@@ -36,6 +38,12 @@ fn problems_are_json_for_machines() {
         { "severity": "warning", "file": "web.config", "line": 1, "column": 2, "what": "then", "help": null },
     ]);
     assert_eq!(json, expected);
+    let file = "--listen".to_owned();
+    let problem = Problem { severity: Severity::Error, file, line: 0, column: 0, what: "what".to_owned(), help: None };
+    let expected = serde_json::json!(
+        { "severity": "error", "file": "--listen", "line": null, "column": null, "what": "what", "help": null }
+    );
+    assert_eq!(serde_json::to_value(problem).expect("problems are plain data"), expected);
 }
 
 #[test]

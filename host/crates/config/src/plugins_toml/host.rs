@@ -117,8 +117,8 @@ fn as_text<S: serde::Serializer>(nets: &[Spanned<IpNet>], serializer: S) -> Resu
 const LISTEN_DEFAULT: (&str, u16) = ("http://127.0.0.1:8080", 8080);
 /// Most listeners of one host.
 const LISTENERS_MAX: usize = 64;
-/// Most worker threads.
-const WORKERS_MAX: u64 = 1024;
+/// Most worker threads, as for `--workers`.
+const WORKERS_MAX: u64 = 256;
 /// Longest virtual path, in bytes.
 const PATH_BASE_BYTES_MAX: usize = 1024;
 

@@ -1,11 +1,9 @@
 //! `[[plugin]]`.
 
+use super::PLUGINS_MAX;
 use super::table::{self, Keys, Reading};
-use super::{KeySet, PLUGINS_MAX};
-use crate::error::did_you_mean;
 use crate::source::{Position, Setting, Spanned};
 use serde::Serialize;
-use std::collections::BTreeMap;
 use toml_edit::{Item, TableLike};
 
 /// Where a plugin's component comes from.
@@ -55,16 +53,20 @@ pub enum Isolation {
     Request,
 }
 
-/// Which requests a plugin sees; an empty list = all.
+/// Which requests a plugin sees: those that fit one entry of each list that is
+/// not empty, and all of `header`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Match {
-    /// Path patterns with `*` and `?`, anchored: `/api/*`.
+    /// Path patterns over the whole canonical path without the query. `*` stands
+    /// for any run of characters, slashes too; there is no other wildcard. ASCII
+    /// case does not matter, as on IIS. `/api/*` also matches `/api`.
     pub path: Vec<Spanned<String>>,
-    /// Methods, with their case.
+    /// Methods, compared with their case (RFC 9110 §9.1).
     pub method: Vec<Spanned<String>>,
-    /// Host names, `*.example.com` for all below.
+    /// Host names without port, in any case; `*.example.com` for all below.
     pub host: Vec<Spanned<String>>,
-    /// Fields that must be there with a value that matches.
+    /// Request fields of which one line must have exactly this value; `*`: any value.
+    /// All of them must be there.
     pub header: Vec<(String, Spanned<String>)>,
 }
 
@@ -77,8 +79,6 @@ pub struct Grants {
     pub metrics: Setting<bool>,
     /// Say who the caller is and which credential goes on.
     pub identity: Setting<bool>,
-    /// Key sets it may check tokens with, by name.
-    pub key_sets: Vec<Spanned<String>>,
     /// The table's place; `None` if there is none.
     pub at: Option<Position>,
 }
@@ -133,7 +133,7 @@ const KEYS: [&str; 13] = [
     "config",
     "grants",
 ];
-const GRANTS: [&str; 4] = ["log", "metrics", "identity", "key_sets"];
+const GRANTS: [&str; 3] = ["log", "metrics", "identity"];
 const GRANTS_LATER: [(&str, &str); 5] = [
     ("state", "a plugin keeps what it needs in its own memory"),
     ("limits", "a plugin counts in its own memory"),
@@ -141,10 +141,12 @@ const GRANTS_LATER: [(&str, &str); 5] = [
     ("keys", "hand what a plugin needs over in its config"),
     ("secrets", "hand what a plugin needs over in its config"),
 ];
+const GRANTS_NEEDLESS: [(&str, &str); 1] =
+    [("key_sets", "any plugin may check tokens against a declared key set; no grant is needed")];
 const POLICIES: [(&str, FaultPolicy); 2] = [("refuse", FaultPolicy::Refuse), ("skip", FaultPolicy::Skip)];
 
 /// Reads all `[[plugin]]` entries.
-pub(super) fn read(reading: &mut Reading<'_>, root: &Keys<'_>, key_sets: &BTreeMap<String, KeySet>) -> Vec<Plugin> {
+pub(super) fn read(reading: &mut Reading<'_>, root: &Keys<'_>) -> Vec<Plugin> {
     let mut plugins: Vec<Plugin> = Vec::new();
     for (table, at) in entries(reading, root) {
         let keys = Keys::new(table, "plugin", at);
@@ -152,7 +154,7 @@ pub(super) fn read(reading: &mut Reading<'_>, root: &Keys<'_>, key_sets: &BTreeM
             reading.report.error(at, format!("more than {PLUGINS_MAX} plugins"), "");
             break;
         }
-        let Some(plugin) = one(reading, &keys, key_sets) else { continue };
+        let Some(plugin) = one(reading, &keys) else { continue };
         if let Some(other) = plugins.iter().find(|other| other.name.value == plugin.name.value) {
             let what = format!("a plugin named `{}` is in line {} already", plugin.name.value, other.name.at.line);
             reading.report.error_at(plugin.name.at, what, "give it another name");
@@ -187,7 +189,7 @@ fn entries<'t>(reading: &mut Reading<'_>, root: &Keys<'t>) -> Vec<(&'t dyn Table
     }
 }
 
-fn one(reading: &mut Reading<'_>, keys: &Keys<'_>, key_sets: &BTreeMap<String, KeySet>) -> Option<Plugin> {
+fn one(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Option<Plugin> {
     reading.known(keys, &KEYS, &[]);
     let name = required(reading, keys, "name", "write name = \"auth\"");
     if let Some(name) = &name {
@@ -205,9 +207,12 @@ fn one(reading: &mut Reading<'_>, keys: &Keys<'_>, key_sets: &BTreeMap<String, K
     let memory_bytes_max = reading.bytes(keys, "memory_bytes_max", &(65_536..=4_294_967_296), 16 << 20);
     let deadline_ms = reading.number(keys, "deadline_ms", &(1..=60_000), 50);
     let wall_ms_max = reading.number(keys, "wall_ms_max", &(1..=600_000), 2000);
+    if let Some(at) = wall_ms_max.at {
+        reading.report.warn_at(at, "not yet: wall_ms_max; no hook waits, and deadline_ms bounds it", "");
+    }
     let instances_max = reading.number(keys, "instances_max", &(1..=10_000), 64);
     let recycle_requests = reading.number(keys, "recycle_requests", &(1..=1_000_000_000_000), 1_000_000);
-    let grants = grants(reading, keys, key_sets);
+    let grants = grants(reading, keys);
     let at = reading.report.at(keys.at);
     Some(Plugin {
         name: name?,
@@ -326,6 +331,10 @@ fn matches(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Match {
         let what = format!("path pattern \"{}\" matches nothing: every path begins with a slash", pattern.value);
         reading.report.error_at(pattern.at, what, format!("write \"/{}\"", pattern.value));
     }
+    for pattern in path.iter().filter(|pattern| pattern.value.contains('?')) {
+        let what = format!("path pattern \"{}\" holds a `?`, which is no wildcard and in no path", pattern.value);
+        reading.report.error_at(pattern.at, what, "`*` stands for any run of characters; the query is not matched");
+    }
     let method = reading.strings(keys, "method").unwrap_or_default();
     for name in &method {
         let token = !name.value.is_empty()
@@ -360,27 +369,15 @@ fn is_known_method(name: &str) -> bool {
     ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"].contains(&name)
 }
 
-fn grants(reading: &mut Reading<'_>, keys: &Keys<'_>, key_sets: &BTreeMap<String, KeySet>) -> Grants {
+fn grants(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Grants {
     let off = Setting::default_value(false);
-    let none = Grants { log: off, metrics: off, identity: off, key_sets: Vec::new(), at: None };
+    let none = Grants { log: off, metrics: off, identity: off, at: None };
     let Some(table) = reading.table(keys, "grants") else { return none };
-    reading.known(&table, &GRANTS, &GRANTS_LATER);
-    let names = reading.strings(&table, "key_sets").unwrap_or_default();
-    let declared: Vec<&str> = key_sets.keys().map(String::as_str).collect();
-    for name in names.iter().filter(|name| !key_sets.contains_key(&name.value)) {
-        let what = format!("there is no key set named `{}`", name.value);
-        let help = if declared.is_empty() {
-            format!("declare it: [key_sets.{}] file = \"keys.json\"", name.value)
-        } else {
-            did_you_mean(&name.value, &declared)
-        };
-        reading.report.error_at(name.at, what, help);
-    }
+    reading.known_or(&table, &GRANTS, &GRANTS_LATER, &GRANTS_NEEDLESS);
     Grants {
         log: reading.boolean(&table, "log"),
         metrics: reading.boolean(&table, "metrics"),
         identity: reading.boolean(&table, "identity"),
-        key_sets: names,
         at: Some(reading.report.at(table.at)),
     }
 }

@@ -61,6 +61,11 @@ impl<'t> Keys<'t> {
 impl Reading<'_> {
     /// Refuses keys that are not `known`; those of `later` with what to do until then.
     pub(super) fn known(&mut self, keys: &Keys<'_>, known: &[&str], later: &[(&str, &str)]) {
+        self.known_or(keys, known, later, &[]);
+    }
+
+    /// The same; `never` are keys that somebody may expect, and why there are none.
+    pub(super) fn known_or(&mut self, keys: &Keys<'_>, known: &[&str], later: &[(&str, &str)], never: &[(&str, &str)]) {
         for name in keys.names() {
             if known.contains(&name.as_str()) {
                 continue;
@@ -70,7 +75,9 @@ impl Reading<'_> {
             if let Some((_, instead)) = later.iter().find(|(later, _)| *later == name) {
                 self.report.error(at, format!("not yet: {called}"), format!("remove it for now; {instead}"));
             } else {
-                self.report.error(at, format!("{called} is not known"), did_you_mean(&name, known));
+                let why = never.iter().find(|(never, _)| *never == name).map(|(_, why)| (*why).to_owned());
+                let help = why.unwrap_or_else(|| did_you_mean(&name, known));
+                self.report.error(at, format!("{called} is not known"), help);
             }
         }
     }
