@@ -27,8 +27,12 @@ install_missing() {
 
 step "set-up"
 command -v cargo >/dev/null || { echo "run.sh: cargo is needed, see https://rustup.rs" >&2; exit 1; }
-if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx wasm32-unknown-unknown; then
-    rustup target add wasm32-unknown-unknown
+# Plugins are compiled for the first, guests of the tests also for the second.
+if command -v rustup >/dev/null; then
+    installed=$(rustup target list --installed)
+    for name in wasm32-unknown-unknown wasm32-wasip2; do
+        grep -qx "$name" <<<"$installed" || rustup target add "$name"
+    done
 fi
 if [ "$(uname -s)" = Linux ] && [ "$what" != unit ] && [ "$what" != lint ]; then
     install_missing cc:gcc node:nodejs npm:npm python3:python3 curl:curl

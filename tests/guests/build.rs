@@ -8,7 +8,10 @@ use std::path::Path;
 
 fn main() -> Result<(), Error> {
     let mut table = String::from("&[\n");
-    for (name, path) in build("gatelodge-guest-programs", Kind::Examples)? {
+    let mut guests = build("gatelodge-guest-programs", Kind::Examples)?;
+    guests.extend(build("gatelodge-guest-programs", Kind::WasiExamples)?);
+    guests.sort();
+    for (name, path) in guests {
         // A `String` takes everything.
         let _ = writeln!(table, "    ({name:?}, include_bytes!({:?})),", path.display().to_string());
     }

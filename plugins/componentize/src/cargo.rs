@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const TARGET: &str = "wasm32-unknown-unknown";
+/// Names of examples that are compiled for [`Kind::WasiExamples`], and for it alone.
+const WASI_PREFIX: &str = "wasi-";
 
 /// 64 KiB of stack instead of 1 MiB: an instance stays small, and a recursion
 /// without end still ends in a fault. Debug sections go, function names stay,
@@ -26,7 +27,8 @@ pub(crate) struct Module {
 }
 
 pub(crate) fn compile(package: &str, kind: Kind, workspace: &Path, target_dir: &Path) -> Result<Vec<Module>, Error> {
-    require_target()?;
+    let target = target_of(kind);
+    require_target(target)?;
     let mut command = Command::new(var("CARGO")?);
     clean(&mut command);
     command.current_dir(workspace).env("CARGO_ENCODED_RUSTFLAGS", flags().join("\u{1f}"));
@@ -34,9 +36,10 @@ pub(crate) fn compile(package: &str, kind: Kind, workspace: &Path, target_dir: &
         // A crate may stay a plain library for its own tests; only here it is linked.
         Kind::Lib => command.args(["rustc", "--lib", "--crate-type", "cdylib"]),
         Kind::Examples => command.args(["build", "--examples"]),
+        Kind::WasiExamples => command.args(["build", "--example", &format!("{WASI_PREFIX}*")]),
     };
     command
-        .args(["-p", package, "--profile", "guest", "--target", TARGET, "--locked", "--quiet"])
+        .args(["-p", package, "--profile", "guest", "--target", target, "--locked", "--quiet"])
         .args(["--message-format", "json-render-diagnostics", "--target-dir"])
         .arg(target_dir)
         .stdin(Stdio::null())
@@ -55,6 +58,13 @@ pub(crate) fn compile(package: &str, kind: Kind, workspace: &Path, target_dir: &
         module.inputs.extend(messages.lines().filter_map(manifest));
     }
     Ok(modules)
+}
+
+fn target_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Lib | Kind::Examples => "wasm32-unknown-unknown",
+        Kind::WasiExamples => "wasm32-wasip2",
+    }
 }
 
 /// The manifest of a package of this workspace that took part.
@@ -85,12 +95,15 @@ fn artifact(line: &str, package: &str, kind: Kind) -> Option<(String, PathBuf)> 
     let target = &message["target"];
     let wanted = match kind {
         Kind::Lib => "cdylib",
-        Kind::Examples => "example",
+        Kind::Examples | Kind::WasiExamples => "example",
     };
     let name = match kind {
         Kind::Lib => package,
-        Kind::Examples => target["name"].as_str()?,
+        Kind::Examples | Kind::WasiExamples => target["name"].as_str()?,
     };
+    if kind != Kind::Lib && name.starts_with(WASI_PREFIX) != (kind == Kind::WasiExamples) {
+        return None;
+    }
     let kinds = target["kind"].as_array()?;
     // `cargo rustc --crate-type` shows as `cdylib` in both lists; examples only in the second.
     let types = target["crate_types"].as_array()?;
@@ -155,10 +168,10 @@ fn is_of_the_outer_build(name: &str) -> bool {
 }
 
 /// A missing target gives a hundred lines of "can't find crate for `std`": say it in one.
-fn require_target() -> Result<(), Error> {
+fn require_target(target: &str) -> Result<(), Error> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc)
-        .args(["--print", "target-libdir", "--target", TARGET])
+        .args(["--print", "target-libdir", "--target", target])
         .output()
         .map_err(|error| Error::new(format!("cannot run rustc: {error}")))?;
     let folder = String::from_utf8_lossy(&output.stdout);
@@ -166,7 +179,7 @@ fn require_target() -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::new(format!(
-        "plugins are compiled for {TARGET}, which this tool chain lacks: run `rustup target add {TARGET}`"
+        "plugins are compiled for {target}, which this tool chain lacks: run `rustup target add {target}`"
     )))
 }
 
@@ -208,6 +221,10 @@ mod tests {
         assert_eq!(found(&line("other", "example", "/t/two_words.wasm"), Kind::Examples), None);
         assert_eq!(found(&line("mine", "example", "/t/libx.rlib"), Kind::Examples), None);
         assert_eq!(found("warning: not JSON", Kind::Lib), None);
+        let wasi = line("mine", "example", "/t/x.wasm").replace("two-words", "wasi-words");
+        assert_eq!(found(&wasi, Kind::Examples), None);
+        assert_eq!(found(&wasi, Kind::WasiExamples), Some(("wasi-words".to_owned(), PathBuf::from("/t/x.wasm"))));
+        assert_eq!(found(&line("mine", "example", "/t/x.wasm"), Kind::WasiExamples), None);
     }
 
     #[test]

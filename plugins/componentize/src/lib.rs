@@ -1,5 +1,6 @@
 //! For build scripts: compiles guest crates of this workspace to
-//! `wasm32-unknown-unknown` and makes components of the core modules.
+//! `wasm32-unknown-unknown` and makes components of the core modules, or to
+//! `wasm32-wasip2`, which gives components.
 //!
 //! All callers share one inner target directory (`<target>/guests`), which cargo
 //! itself locks, so a crate that two guests need is compiled once. Nothing of the

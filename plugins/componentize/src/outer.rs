@@ -12,8 +12,12 @@ use std::path::{Path, PathBuf};
 pub enum Kind {
     /// Its library.
     Lib,
-    /// Every example that is declared with `crate-type = ["cdylib"]`.
+    /// Every example that is declared with `crate-type = ["cdylib"]`, but for those of the
+    /// next kind.
     Examples,
+    /// Examples whose names begin with `wasi-`, for `wasm32-wasip2`: what the compiler makes
+    /// of them are components already.
+    WasiExamples,
 }
 
 /// Why there are no components. Its `Debug` is its text, because that is what
@@ -47,7 +51,7 @@ impl std::error::Error for Error {}
 /// source of the guests, a manifest or the lock file changes.
 ///
 /// # Errors
-/// Not run by cargo, target `wasm32-unknown-unknown` missing, guests that do not
+/// Not run by cargo, the target missing from the tool chain, guests that do not
 /// compile, or a module that is no component; the text says what to do.
 pub fn build(package: &str, kind: Kind) -> Result<Vec<(String, PathBuf)>, Error> {
     let out = PathBuf::from(var("OUT_DIR")?);
@@ -60,8 +64,12 @@ pub fn build(package: &str, kind: Kind) -> Result<Vec<(String, PathBuf)>, Error>
     for module in modules {
         inputs.extend(module.inputs);
         let core = fs::read(&module.wasm).map_err(|error| failed("read", &module.wasm, &error))?;
-        let component =
-            encode::component(&core).map_err(|error| Error::new(format!("guest `{}`: {error}", module.name)))?;
+        let component = match kind {
+            Kind::WasiExamples => core,
+            Kind::Lib | Kind::Examples => {
+                encode::component(&core).map_err(|error| Error::new(format!("guest `{}`: {error}", module.name)))?
+            }
+        };
         let path = out.join(format!("{}.wasm", module.name));
         write_if_changed(&path, &component)?;
         components.push((module.name, path));

@@ -19,3 +19,20 @@ wasmtime::component::bindgen!({
 
 pub(crate) use exports::gatelodge::plugin as hooks;
 pub(crate) use gatelodge::plugin as contract;
+
+/// The part of WASI 0.2 that is offered, from `wasi/shim.wit`.
+pub(crate) mod wasi {
+    wasmtime::component::bindgen!({
+        path: "wasi",
+        world: "shim",
+        imports: { default: trappable },
+        with: {
+            "wasi:io/error.error": crate::capability::wasi::IoError,
+            "wasi:io/poll.pollable": crate::capability::wasi::Pollable,
+            "wasi:io/streams.input-stream": crate::capability::wasi::InputStream,
+            "wasi:io/streams.output-stream": crate::capability::wasi::OutputStream,
+            "wasi:cli/terminal-input.terminal-input": crate::capability::wasi::Terminal,
+            "wasi:cli/terminal-output.terminal-output": crate::capability::wasi::Terminal,
+        },
+    });
+}

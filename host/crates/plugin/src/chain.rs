@@ -186,6 +186,7 @@ fn load_one(
         memory_bytes_max: settings.memory_bytes_max,
         path_rules: around.path_rules,
         log: Arc::clone(&around.log),
+        may_log: settings.grants.log,
         log_meter: crate::capability::log::Meter::default(),
         metrics: around.metrics.plugin(&settings.name),
         key_sets: Arc::clone(&around.key_sets),

@@ -67,9 +67,9 @@ impl Blueprint {
         store.set_hostcall_fuel(HANDED_OVER_BYTES_MAX);
         store.set_max_component_handles(HANDLES_MAX);
         let born = self.instantiate(&mut store);
+        store.data_mut().pause();
         let (request_head, response_head, completion, told) =
             born.map_err(|error| Unborn::Broken(Broken::of(&error, store.data().limiter.denied)))?;
-        store.data_mut().now = None;
         let told = told.map_err(|text| Unborn::Refused(crate::text::escape(&text, 2 * 1024)))?;
         let view = ViewBuffer::default();
         Ok((Instance { store, request_head, response_head, completion, view, calls: 0 }, told))

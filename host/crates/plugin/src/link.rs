@@ -178,6 +178,9 @@ pub(crate) fn link(component: &Component) -> wasmtime::Result<InstancePre<State>
     let mut linker = Linker::<State>::new(engine);
     let ty = component.component_type();
     let imports: Vec<&str> = ty.imports(engine).map(|(name, _)| name).collect();
+    if imports.iter().any(|name| name.starts_with("wasi:")) {
+        crate::capability::wasi::link(&mut linker)?;
+    }
     for name in &imports {
         if let Some(Ok(interface)) = of_contract(name) {
             add(&mut linker, interface)?;
@@ -233,7 +236,10 @@ mod tests {
             ("gatelodge:pluginx/log@0.1.0", all, Some("does not offer")),
             ("wasi:sockets/tcp@0.2.3", all, Some("socket")),
             ("wasi:filesystem/types@0.2.3", all, Some("file system")),
-            ("wasi:cli/stderr@0.2.3", all, Some("wasm32-unknown-unknown")),
+            ("wasi:cli/stderr@0.2.3", all, None),
+            ("wasi:cli/stderr@0.2.0", Grants::default(), None),
+            ("wasi:cli/stderr@0.3.0", all, Some("WASI 0.3.0")),
+            ("wasi:cli/run@0.2.3", all, Some("does not offer")),
             ("wasi:http/outgoing-handler@0.2.3", all, Some("does not offer")),
         ] {
             let answer = check_import(name, grants);

@@ -1,6 +1,7 @@
 //! What a store carries: the exchange while a hook runs, and what the capabilities need.
 
 use crate::budget::{Budget, SystemTimes};
+use crate::capability::wasi::{Output, Streams};
 use crate::engine::TABLE_ELEMENTS_MAX;
 use crate::jose::KeySets;
 use crate::log::LogSink;
@@ -23,6 +24,8 @@ pub(crate) struct Common {
     pub(crate) memory_bytes_max: usize,
     pub(crate) path_rules: PathRules,
     pub(crate) log: Arc<dyn LogSink>,
+    /// Grant `log`: also for what it prints.
+    pub(crate) may_log: bool,
     pub(crate) log_meter: crate::capability::log::Meter,
     pub(crate) metrics: Arc<PluginMetrics>,
     pub(crate) key_sets: Arc<KeySets>,
@@ -51,6 +54,9 @@ pub(crate) struct State {
     /// What is left of the running hook's time.
     pub(crate) budget: Budget,
     pub(crate) times: SystemTimes,
+    /// What it polls for and what it printed, by WASI.
+    pub(crate) streams: Streams,
+    pub(crate) output: Output,
     /// The time of this hook, once it was asked for.
     pub(crate) now: Option<Now>,
     /// Series by handle, as far as this instance has used them.
@@ -80,6 +86,8 @@ impl State {
             limiter,
             budget: Budget::new(deadline),
             times,
+            streams: Streams::new(),
+            output: Output::default(),
             now: None,
             series: Vec::new(),
             trial,
@@ -109,9 +117,15 @@ impl State {
 
     /// Ends a hook: gives the exchange back.
     pub(crate) fn leave(&mut self) -> Option<Box<Exchange>> {
+        self.pause();
         self.phase = Phase::Outside;
-        self.now = None;
         self.exchange.take()
+    }
+
+    /// The instance stops running: printed lines end, the clock is let go.
+    pub(crate) fn pause(&mut self) {
+        self.end_lines();
+        self.now = None;
     }
 
     /// Keeps the heads as they are, so that a fault later in this hook can undo its edits.

@@ -59,7 +59,7 @@ fn each_selector_gives_its_piece() {
         (Selector::QueryParam(text("none")), None),
         (Selector::ClientIp, Some("203.0.113.7")),
         (Selector::Sni, None),
-        (Selector::RequestId, Some("42")),
+        (Selector::RequestId, Some("0-42")),
         (Selector::Route, None),
         (Selector::Upgrade, None),
         (Selector::Subject, Some("alice")),

@@ -10,3 +10,4 @@ mod hooks;
 mod preempted;
 mod refusals;
 mod tokens;
+mod wasi;
