@@ -137,3 +137,6 @@ fn facts() -> Facts {
         launcher_args: first(["ANCM_LAUNCHER_ARGS", "LAUNCHER_ARGS"]),
     }
 }
+
+#[cfg(test)]
+mod tests;

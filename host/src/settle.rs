@@ -209,12 +209,21 @@ fn log_settings(loaded: &Loaded, overrides: Overrides) -> LogSettings {
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     });
-    let level = match (overrides.verbose, log.level.value) {
-        (0, LogLevel::Error) => Level::Error,
-        (0, LogLevel::Warn) => Level::Warn,
-        (0, LogLevel::Info) => Level::Info,
-        (0 | 1, LogLevel::Debug) | (1, _) => Level::Debug,
+    let written = match log.level.value {
+        LogLevel::Error => Level::Error,
+        LogLevel::Warn => Level::Warn,
+        LogLevel::Info => Level::Info,
+        LogLevel::Debug => Level::Debug,
+        LogLevel::Trace => Level::Trace,
+    };
+    // A flag that asks for more never gives less.
+    let level = match overrides.verbose {
+        0 => written,
+        1 => written.min(Level::Debug),
         _ => Level::Trace,
     };
     LogSettings { format, level }
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,3 +129,6 @@ fn level_of(level: plugin::Level) -> Level {
         plugin::Level::Error => Level::Error,
     }
 }
+
+#[cfg(test)]
+mod tests;

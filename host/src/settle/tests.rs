@@ -1,0 +1,121 @@
+use super::{Overrides, Settled, cores, settle};
+use crate::load::Loaded;
+use config::plugins_toml::{LIMITS, parse_listener};
+use config::{Facts, File, SMALLEST};
+use observe::{Format, Level};
+use std::path::PathBuf;
+
+fn loaded(toml: &str) -> Loaded {
+    let (web_config, toml) = (File::new("web.config", SMALLEST), File::new("plugins.toml", toml));
+    let document = config::read(Some(web_config), Some(toml), &Facts::default()).expect("the test's files are right");
+    Loaded { document, root: PathBuf::from("/srv/app"), folder: PathBuf::new(), listen: Vec::new(), path_base: None }
+}
+
+fn settled(toml: &str, overrides: Overrides) -> Settled {
+    settle(&loaded(toml), overrides)
+}
+
+fn one_worker() -> Overrides {
+    Overrides { workers: Some(1), ..Overrides::default() }
+}
+
+fn count(value: usize) -> u64 {
+    u64::try_from(value).expect("64 bits hold it")
+}
+
+type Reach = (&'static str, fn(&Settled) -> u64);
+
+/// Where each limit arrives, with one worker.
+const REACHES: &[Reach] = &[
+    ("head_bytes_max", |to| count(to.edge.head_bytes_max)),
+    ("header_count_max", |to| count(to.edge.rules.header_count_max)),
+    ("target_bytes_max", |to| count(to.edge.rules.target_bytes_max)),
+    ("connections_max", |to| count(to.edge.connections_max)),
+    ("first_byte_ms_max", |to| to.edge.first_byte_ms_max),
+    ("head_ms_max", |to| to.edge.head_ms_max),
+    ("keep_alive_ms_max", |to| to.edge.idle_ms_max),
+    ("body_idle_ms_max", |to| to.edge.body_idle_ms_max),
+    ("body_total_ms_max", |to| to.edge.body_total_ms_max),
+    ("write_idle_ms_max", |to| to.edge.write_idle_ms_max),
+    ("waiting_requests_max", |to| count(to.forward.waiting_requests_max)),
+    ("connect_ms_max", |to| to.forward.connect_ms_max),
+    ("backend_first_byte_ms_max", |to| to.forward.first_byte_ms_max),
+    ("backend_head_bytes_max", |to| count(to.forward.head_bytes_max)),
+    ("backend_header_count_max", |to| count(to.forward.header_count_max)),
+    ("backend_idle_connections_max", |to| count(to.forward.idle_connections_max)),
+    ("backend_keep_alive_ms_max", |to| to.forward.idle_connection_ms_max),
+    ("drain_ms_max", |to| u64::try_from(to.drain.as_millis()).expect("64 bits hold it")),
+];
+
+#[test]
+fn every_limit_reaches_its_room() {
+    let names: Vec<&str> = LIMITS.iter().map(|limit| limit.name).collect();
+    assert_eq!(REACHES.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
+    let by_default = settled("", one_worker());
+    for (limit, (name, reach)) in LIMITS.iter().zip(REACHES) {
+        // No limit at all is a very large one there.
+        let default = if *name == "body_total_ms_max" { u64::MAX } else { limit.default };
+        assert_eq!(reach(&by_default), default, "{name}");
+        for value in [limit.max, limit.min.max(1)] {
+            let written = settled(&format!("[host.limits]\n{name} = {value}\n"), one_worker());
+            assert_eq!(reach(&written), value, "{name}");
+        }
+    }
+}
+
+#[test]
+fn connections_are_shared_out_evenly_and_rounded_up() {
+    for (max, workers, share) in [(10, 1, 10), (10, 3, 4), (9, 3, 3), (1, 8, 1), (10_000, 16, 625)] {
+        let toml = format!("[host]\nworkers = {workers}\n[host.limits]\nconnections_max = {max}\n");
+        let settled = settled(&toml, Overrides::default());
+        assert_eq!((settled.workers, settled.edge.connections_max), (workers, share), "{max} by {workers}");
+    }
+}
+
+#[test]
+fn without_a_word_there_is_one_worker_per_core_at_a_loopback_address() {
+    let settled = settled("", Overrides::default());
+    assert_eq!(settled.workers, cores());
+    assert_eq!(
+        format!("{:?}", settled.listen),
+        format!("{:?}", vec!["http://127.0.0.1:8080".parse::<edge::ListenUrl>().expect("a URL")])
+    );
+    assert_eq!((settled.log.format, settled.log.level), (Format::Text, Level::Info));
+    assert_eq!(&*settled.rules.path_base, "");
+    assert_eq!((settled.process.app_path.as_str(), settled.forward.idle_ms_max), ("/", 120_000));
+}
+
+#[test]
+fn flags_go_before_the_file() {
+    let toml = "[host]\nworkers = 3\nlisten = [\"http://127.0.0.1:1\"]\npath_base = \"/file\"\n[host.log]\nformat = \"json\"\n";
+    let mut files = loaded(toml);
+    let settled = settle(&files, Overrides::default());
+    assert_eq!((settled.workers, settled.listen.len(), &*settled.rules.path_base), (3, 1, "/file"));
+    assert_eq!(settled.log.format, Format::Json);
+
+    files.listen = ["http://127.0.0.1:2", "http://127.0.0.1:3"].map(|url| parse_listener(url).expect("a URL")).to_vec();
+    files.path_base = Some("/flag".to_owned());
+    let overrides = Overrides { workers: Some(7), log_format: Some(Format::Text), verbose: 0 };
+    let settled = settle(&files, overrides);
+    assert_eq!((settled.workers, settled.listen.len(), &*settled.rules.path_base), (7, 2, "/flag"));
+    assert_eq!((settled.process.app_path.as_str(), settled.log.format), ("/flag", Format::Text));
+}
+
+#[test]
+fn verbose_never_says_less_than_the_file() {
+    for (written, verbose, level) in [
+        ("error", 0, Level::Error),
+        ("warn", 0, Level::Warn),
+        ("info", 0, Level::Info),
+        ("debug", 0, Level::Debug),
+        ("trace", 0, Level::Trace),
+        ("error", 1, Level::Debug),
+        ("trace", 1, Level::Trace),
+        ("info", 2, Level::Trace),
+        ("info", 9, Level::Trace),
+    ] {
+        let overrides = Overrides { verbose, ..Overrides::default() };
+        let settled = settled(&format!("[host.log]\nlevel = \"{written}\"\n"), overrides);
+        assert_eq!(settled.log.level, level, "{written} and {verbose}");
+    }
+}
