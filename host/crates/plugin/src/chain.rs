@@ -193,6 +193,7 @@ fn load_one(
         started: Instant::now(),
     });
     let blueprint = blueprint(&compiled, hooks, &common).map_err(|error| Why::new(crate::compile::reason(&error)))?;
+    around.engine.ticker().watch(&common);
     let registration = try_out(&blueprint, around)?;
     Ok(Loaded {
         common,

@@ -59,6 +59,8 @@ pub(crate) struct State {
     pub(crate) output: Output,
     /// The time of this hook, once it was asked for.
     pub(crate) now: Option<Now>,
+    /// The next log line is not counted: see `LINES_PER_SECOND_MAX`.
+    pub(crate) has_free_line: bool,
     /// Series by handle, as far as this instance has used them.
     pub(crate) series: Vec<Option<Arc<Series>>>,
     /// True for the trial instance at load: its metric definitions replace older ones.
@@ -89,6 +91,7 @@ impl State {
             streams: Streams::new(),
             output: Output::default(),
             now: None,
+            has_free_line: false,
             series: Vec::new(),
             trial,
             heads_before: None,
@@ -111,6 +114,7 @@ impl State {
     /// Begins a hook.
     pub(crate) fn enter(&mut self, phase: Phase, exchange: Box<Exchange>) {
         self.phase = phase;
+        self.has_free_line = phase == Phase::Completion;
         self.exchange = Some(exchange);
         self.limiter.denied = false;
     }

@@ -2,6 +2,7 @@
 //! while some hook runs, and sleeps when none does.
 
 use crate::budget::TICK;
+use crate::state::Common;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{JoinHandle, Thread};
@@ -10,6 +11,8 @@ use wasmtime::Engine;
 
 /// Wake-ups without a running hook after which the thread sleeps.
 const IDLE_TICKS: u32 = 100;
+/// Ticks between two looks at log lines that were dropped.
+const SETTLE_TICKS: u32 = 250;
 /// Most epochs that are made up for after a late wake-up; each only makes the host look
 /// at the hooks that run.
 const LATE_EPOCHS_MAX: u32 = 20;
@@ -25,6 +28,8 @@ struct Shared {
     stop: AtomicBool,
     /// One per worker: each counts hooks on a cache line of its own.
     workers: Mutex<Vec<Weak<Activity>>>,
+    /// Plugins whose dropped log lines are told when a second is over.
+    plugins: Mutex<Vec<Weak<Common>>>,
 }
 
 /// A worker's running hooks: odd while one runs.
@@ -47,6 +52,7 @@ impl Ticker {
             parked: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             workers: Mutex::new(Vec::new()),
+            plugins: Mutex::new(Vec::new()),
         });
         let seen = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("plugin-clock".to_owned()).spawn(move || seen.run(&engine))?;
@@ -61,6 +67,13 @@ impl Ticker {
         workers.retain(|worker| worker.strong_count() > 0);
         workers.push(Arc::downgrade(&activity));
         Some(Pulse { activity, shared: Arc::clone(&self.shared), thread })
+    }
+
+    /// From now on, lines that the plugin's log drops are told.
+    pub(crate) fn watch(&self, plugin: &Arc<Common>) {
+        let mut plugins = self.shared.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        plugins.retain(|plugin| plugin.strong_count() > 0);
+        plugins.push(Arc::downgrade(plugin));
     }
 
     #[cfg(test)]
@@ -103,6 +116,7 @@ impl Shared {
     fn run(&self, engine: &Engine) {
         let mut idle = 0;
         let mut counts = 0;
+        let mut ticks = 0_u32;
         let mut due = Instant::now() + TICK;
         while !self.stop.load(Ordering::SeqCst) {
             std::thread::park_timeout(due.saturating_duration_since(Instant::now()));
@@ -110,7 +124,10 @@ impl Shared {
             let (running, sum) = self.look();
             idle = if running || sum != counts { 0 } else { idle + 1 };
             counts = sum;
-            if idle >= IDLE_TICKS {
+            ticks = ticks.wrapping_add(1);
+            let at_rest = idle >= IDLE_TICKS;
+            let settled = (!at_rest && ticks % SETTLE_TICKS != 0) || self.settle();
+            if at_rest && settled {
                 idle = 0;
                 self.sleep();
                 due = Instant::now() + TICK;
@@ -125,6 +142,12 @@ impl Shared {
             let count = worker.0.load(Ordering::SeqCst);
             (running || count % 2 == 1, sum.wrapping_add(count))
         })
+    }
+
+    /// Tells what was dropped; false while some plugin's second is not over.
+    fn settle(&self) -> bool {
+        let plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        plugins.iter().filter_map(Weak::upgrade).fold(true, |settled, plugin| plugin.settle_log() & settled)
     }
 
     fn sleep(&self) {
