@@ -21,8 +21,8 @@ if [ ${#missing[@]} -gt 0 ]; then
     as_root apt-get -q update </dev/null
     as_root apt-get -q install -y --no-install-recommends "${missing[@]}" </dev/null
 fi
-if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx wasm32-unknown-unknown; then
-    rustup target add wasm32-unknown-unknown
+if command -v rustup >/dev/null; then
+    rustup target add wasm32-unknown-unknown wasm32-wasip2
 fi
 
 cargo build --locked --profile "$profile" -p gatelodge
