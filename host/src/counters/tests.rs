@@ -43,3 +43,14 @@ fn a_series_is_told_with_its_labels() {
     let labels = texts(&["method", "code"]);
     assert_eq!(series_name("seen_total", &labels, &texts(&["GET", "200"])), "seen_total{method=GET,code=200}");
 }
+
+#[test]
+fn every_counter_is_documented() {
+    let page = include_str!("../../../docs/configuration.md");
+    let counters = Counters { workers: vec![WorkerCounters::default()], plugins: Metrics::new() };
+    for (name, _) in counters.host(0) {
+        let class = name.strip_prefix("host_forward_faults_").and_then(|rest| rest.strip_suffix("_total"));
+        let shown = class.unwrap_or(&name);
+        assert!(page.contains(&format!("`{shown}`")), "docs/configuration.md lacks {shown}");
+    }
+}

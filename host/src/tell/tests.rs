@@ -103,3 +103,21 @@ fn a_failed_start_tells_all_of_its_report() {
         assert_eq!(value(name), Some(expected), "{name}");
     }
 }
+
+#[test]
+fn every_reason_of_a_failed_start_is_documented() {
+    let page = include_str!("../../../docs/errors.md");
+    for failure in [
+        StartFailure::NoProgram,
+        StartFailure::Exited,
+        StartFailure::TimedOut,
+        StartFailure::ForeignListener,
+        StartFailure::WrongPort,
+        StartFailure::NoPort,
+        StartFailure::BackingOff,
+        StartFailure::System,
+    ] {
+        let row = format!("\n| `{}` | ", failure.as_str());
+        assert!(page.contains(&row), "docs/errors.md lacks a line of {}", failure.as_str());
+    }
+}

@@ -8,6 +8,7 @@
 mod admission;
 mod bodies;
 mod builtin;
+mod counters;
 mod crash;
 mod examples;
 mod outbound;
