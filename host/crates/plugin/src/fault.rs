@@ -1,9 +1,10 @@
 //! What goes wrong in the sandbox: told apart, counted, and slowed down.
 
 use crate::capability::exchange::BadEdit;
+use crate::instance::HANDED_OVER_BYTES_MAX;
 use std::time::Duration;
 use tokio::time::Instant;
-use wasmtime::Trap;
+use wasmtime::{Trap, WasmBacktrace};
 use wire::fault::PluginFault;
 
 /// Faults within [`WINDOW`] after which no new instance is made for a while.
@@ -16,6 +17,10 @@ const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Longest text of a fault, bytes.
 const TEXT_BYTES_MAX: usize = 2 * 1024;
+
+/// How the engine says that a call handed over more than [`HANDED_OVER_BYTES_MAX`]: the type
+/// of that error is not public.
+const TOO_MUCH: &str = "too much data is being copied";
 
 /// A hook that failed.
 #[derive(Clone, Debug)]
@@ -32,18 +37,35 @@ impl Broken {
 
     /// Reads an engine error. `denied`: the instance was refused memory before it died.
     pub(crate) fn of(error: &wasmtime::Error, denied: bool) -> Self {
-        let text = crate::text::escape(&format!("{error:#}"), TEXT_BYTES_MAX);
-        let kind = if let Some(bad) = error.downcast_ref::<BadEdit>() {
+        let root = error.root_cause().to_string();
+        let root = root.strip_prefix("wasm trap: ").unwrap_or(&root);
+        let (kind, what) = if let Some(bad) = error.downcast_ref::<BadEdit>() {
             return Self::new(PluginFault::BadOutput, bad.0.clone());
         } else if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
-            PluginFault::Deadline
-        } else if denied || error.is::<wasmtime::PoolConcurrencyLimitError>() {
-            PluginFault::Memory
+            (PluginFault::Deadline, "it was stopped at its deadline".to_owned())
+        } else if root.starts_with(TOO_MUCH) {
+            let text = format!("it handed over more than {HANDED_OVER_BYTES_MAX} bytes at once");
+            return Self::new(PluginFault::BadOutput, text);
+        } else if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+            (PluginFault::Memory, "all instances of the process are in use".to_owned())
+        } else if denied {
+            (PluginFault::Memory, format!("it died after it was refused more memory: {root}"))
         } else {
-            PluginFault::Trap
+            (PluginFault::Trap, format!("it trapped: {root}"))
         };
-        Self::new(kind, text)
+        let text = match error.downcast_ref::<WasmBacktrace>().filter(|trace| !trace.frames().is_empty()) {
+            Some(trace) => format!("{what}; wasm backtrace: {}", in_one_line(&trace.to_string())),
+            None => what,
+        };
+        Self::new(kind, crate::text::escape(&text, TEXT_BYTES_MAX))
     }
+}
+
+/// A backtrace without its line ends and indentation.
+fn in_one_line(trace: &str) -> String {
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let frames = trace.lines().map(words).filter(|line| !line.is_empty() && !line.starts_with("error while"));
+    frames.collect::<Vec<_>>().join(", ")
 }
 
 /// Slows a plugin down that keeps failing: making instances is paused, the

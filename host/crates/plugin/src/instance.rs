@@ -14,8 +14,8 @@ use wire::Exchange;
 use wire::fault::PluginFault;
 
 /// Most bytes that one call hands from the sandbox to the host, lists and strings
-/// counted with their headers: a guest can't make the host allocate more. At the edge: a trap.
-const HANDED_OVER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// counted with their headers: a guest can't make the host allocate more. At the edge: fault `bad-output`.
+pub(crate) const HANDED_OVER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most handles of an instance.
 const HANDLES_MAX: usize = 1_024;
 /// A view buffer larger than this is given back after its use, bytes.

@@ -70,7 +70,7 @@ impl Plane {
                     return (exchange, Step::Answer(Box::new(slot.answer(head, body, reason))));
                 }
                 Err(broken) => {
-                    if let Some(fault) = slot.judge(broken) {
+                    if let Some(fault) = slot.judge(broken, "request-head") {
                         return (exchange, Step::Fault(fault));
                     }
                 }
@@ -98,7 +98,7 @@ impl Plane {
                     answered = Some((slot, body, reason));
                 }
                 Err(broken) => {
-                    if let Some(fault) = slot.judge(broken) {
+                    if let Some(fault) = slot.judge(broken, "response-head") {
                         return (exchange, Step::Fault(fault));
                     }
                 }
@@ -204,7 +204,7 @@ impl Slot {
         let mut instance = match taken {
             Ok(instance) => instance,
             Err(broken) => {
-                self.report(&broken);
+                self.report(&broken, "completion");
                 return exchange;
             }
         };
@@ -212,7 +212,7 @@ impl Slot {
         let (exchange, outcome) = instance.complete(view, exchange, told);
         match outcome {
             Ok(()) => self.pool.borrow_mut().put(&self.loaded, id, instance, Next::AnyExchange),
-            Err(broken) => self.report(&broken),
+            Err(broken) => self.report(&broken, "completion"),
         }
         exchange
     }
@@ -223,21 +223,22 @@ impl Slot {
     }
 
     /// Counts and tells a fault.
-    fn report(&self, broken: &Broken) {
+    fn report(&self, broken: &Broken, hook: &str) {
         self.pool.borrow_mut().count_fault();
         let common = &self.loaded.common;
         common.metrics.count_fault(broken.kind);
-        common.log.fault(&common.name, broken.kind, &broken.text);
+        common.log.fault(&common.name, broken.kind, &format!("hook {hook}: {}", broken.text));
     }
 
     /// What a fault does to the request, by the plugin's policy.
-    fn judge(&self, broken: Broken) -> Option<Fault> {
-        self.report(&broken);
+    fn judge(&self, broken: Broken, hook: &str) -> Option<Fault> {
+        self.report(&broken, hook);
         match self.loaded.on_fault.of(broken.kind) {
             FaultPolicy::Skip => None,
             FaultPolicy::Refuse => {
-                let kind = Kind::Plugin(Arc::clone(&self.loaded.common.name), broken.kind);
-                Some(Fault::new(kind).with_detail(broken.text))
+                let name = &self.loaded.common.name;
+                let detail = format!("plugin \"{name}\", hook {hook}: {}", broken.text);
+                Some(Fault::new(Kind::Plugin(Arc::clone(name), broken.kind)).with_detail(detail))
             }
         }
     }

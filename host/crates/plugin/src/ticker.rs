@@ -126,7 +126,7 @@ impl Shared {
             counts = sum;
             ticks = ticks.wrapping_add(1);
             let at_rest = idle >= IDLE_TICKS;
-            let settled = (!at_rest && ticks % SETTLE_TICKS != 0) || self.settle();
+            let settled = (!at_rest && !ticks.is_multiple_of(SETTLE_TICKS)) || self.settle();
             if at_rest && settled {
                 idle = 0;
                 self.sleep();

@@ -181,12 +181,12 @@ mod tests {
     fn drops_are_settled_once_their_second_is_over() {
         let meter = Meter::default();
         assert_eq!(meter.settle(9), (None, true), "nothing was dropped");
-        (0..=LINES_PER_SECOND_MAX).for_each(|_| drop(meter.take(7)));
+        assert_eq!((0..=LINES_PER_SECOND_MAX).map(|_| meter.take(7)).last(), Some(Passage::Full));
         assert_eq!(meter.settle(7), (None, false), "more may come");
         assert_eq!(meter.settle(8), (Some(1), true));
         assert_eq!(meter.settle(8), (None, true), "told once");
         assert_eq!(meter.take(8), Passage::Open);
-        (0..LINES_PER_SECOND_MAX).for_each(|_| drop(meter.take(8)));
+        assert_eq!((0..LINES_PER_SECOND_MAX).map(|_| meter.take(8)).last(), Some(Passage::Full));
         assert_eq!(meter.take(7), Passage::Full, "a hook that began in the second before");
         assert_eq!(meter.settle(9), (Some(2), true));
     }

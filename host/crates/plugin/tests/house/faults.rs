@@ -13,6 +13,7 @@ fn fails(house: &House, fields: &[(&str, &str)], kind: PluginFault, word: &str) 
     let text = told(&step);
     assert!(text.starts_with(&format!("fault {} of ", kind.as_str())), "{text}");
     assert!(text.contains(word), "{text}");
+    assert!(text.contains("hook request-head: it ") && !text.contains("\\n"), "in plain words: {text}");
     let (exchange, step) = house.way_in(request("/", &[]));
     assert_eq!(told(&step), "continue", "the next request is served");
     assert_eq!(exchange.shared.ran, 1);
@@ -37,12 +38,12 @@ fn trap() {
 
 #[test]
 fn recurse() {
-    fails(&house(vec![guest("recurse")]), DO, PluginFault::Trap, "");
+    fails(&house(vec![guest("recurse")]), DO, PluginFault::Trap, "it trapped: ");
 }
 
 #[test]
 fn grow() {
-    fails(&house(vec![guest("grow")]), DO, PluginFault::Memory, "");
+    fails(&house(vec![guest("grow")]), DO, PluginFault::Memory, "died after it was refused more memory");
 }
 
 /// The deadline holds: never before that much processor time, and at most 10 ms after it,
@@ -56,6 +57,7 @@ fn in_time(name: &str, how: &[(&str, &str)]) {
         let (_, step) = house.way_in(request("/", how));
         let used = thread_cpu() - begin;
         assert!(told(&step).starts_with("fault deadline"), "{}", told(&step));
+        assert!(told(&step).contains("hook request-head: it was stopped at its deadline"), "{}", told(&step));
         assert!(used >= deadline, "stopped after {used:?} of processor time");
         best = best.min(used);
         assert_eq!(told(&house.way_in(request("/", &[])).1), "continue");
@@ -135,7 +137,7 @@ fn inspect() {
     let (_, step) = house(vec![guest("inspect")]).way_in(request("/", &[]));
     assert_eq!(
         told(&step),
-        "fault bad-output of inspect: it wants to see the body: body hooks come in a later version"
+        "fault bad-output of inspect: plugin \"inspect\", hook request-head: it wants to see the body: body hooks come in a later version"
     );
 }
 
@@ -144,7 +146,7 @@ fn huge() {
     let house = house(vec![guest("huge")]);
     let (exchange, step) = house.way_in(request("/", &[("x-want", "skip")]));
     assert_eq!((told(&step).as_str(), &lines(&exchange, "x-looked")[..]), ("continue", &["1".to_owned()][..]));
-    fails(&house, &[("x-want", "huge")], PluginFault::Trap, "");
+    fails(&house, &[("x-want", "huge")], PluginFault::BadOutput, "handed over more than 8388608 bytes");
     let (_, step) = house.way_in(request("/", &[("x-want", "many")]));
     assert!(told(&step).starts_with("fault "), "{}", told(&step));
 }
