@@ -96,6 +96,12 @@ impl PluginEngine {
         self.allocator
     }
 
+    /// Instances that are alive now, of all chains and workers; `None` without pooling.
+    #[must_use]
+    pub fn instances(&self) -> Option<u64> {
+        self.engine.pooling_allocator_metrics().map(|metrics| metrics.component_instances())
+    }
+
     pub(crate) fn settings(&self) -> &EngineSettings {
         &self.settings
     }

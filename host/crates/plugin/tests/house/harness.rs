@@ -47,12 +47,12 @@ impl LogSink for Ears {
 /// One engine for all tests: as in the program.
 fn engine() -> Arc<PluginEngine> {
     static ENGINE: OnceLock<Arc<PluginEngine>> = OnceLock::new();
-    let make = || {
-        Arc::new(
-            PluginEngine::new(&EngineSettings { instances_max: 200, ..EngineSettings::default() }).expect("an engine"),
-        )
-    };
-    Arc::clone(ENGINE.get_or_init(make))
+    Arc::clone(ENGINE.get_or_init(|| own_engine(200)))
+}
+
+/// An engine for a test that counts its instances.
+pub(crate) fn own_engine(instances_max: u32) -> Arc<PluginEngine> {
+    Arc::new(PluginEngine::new(&EngineSettings { instances_max, ..EngineSettings::default() }).expect("an engine"))
 }
 
 /// A plane with what it was made from.
@@ -80,10 +80,18 @@ pub(crate) fn guest_with(name: &str, change: impl FnOnce(&mut PluginSettings)) -
 }
 
 pub(crate) fn load(plugins: Vec<PluginSettings>, key_sets: KeySets) -> Result<House, Vec<LoadError>> {
+    load_on(engine(), plugins, key_sets)
+}
+
+pub(crate) fn load_on(
+    engine: Arc<PluginEngine>,
+    plugins: Vec<PluginSettings>,
+    key_sets: KeySets,
+) -> Result<House, Vec<LoadError>> {
     let ears = Arc::new(Ears::default());
     let metrics = Metrics::new();
     let around = Surroundings {
-        engine: engine(),
+        engine,
         key_sets: Arc::new(key_sets),
         log: Arc::clone(&ears) as Arc<dyn LogSink>,
         metrics: Arc::clone(&metrics),

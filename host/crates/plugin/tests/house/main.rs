@@ -6,6 +6,7 @@ mod clock;
 mod faults;
 mod harness;
 mod hooks;
+mod lifetimes;
 #[cfg(target_os = "linux")]
 mod preempted;
 mod refusals;
