@@ -1,7 +1,7 @@
 //! From files and flags to documents: all problems at once, nothing started.
 
 use crate::cli::SiteArgs;
-use config::plugins_toml::{self, Listener};
+use config::plugins_toml::{self, Listener, Module};
 use config::{Document, Facts, File, Problem, Problems, Severity, Source, modules};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -80,13 +80,27 @@ pub(crate) fn load(args: &SiteArgs) -> Result<Loaded, Problems> {
     }
 }
 
-/// Modules and key sets that are not there, also where something else is wrong:
+/// Modules, builtin plugins and key sets that are not there, also where something else is wrong:
 /// all problems are told at once. Where the file itself can't be understood,
 /// that has been told already.
 fn missing_files(toml_path: &Path, folder: &Path) -> Vec<Problem> {
     let read = file(toml_path, false, &mut Vec::new());
     let source = read.as_ref().and_then(|file| Source::decode(file).ok());
-    source.map(|source| modules::check(&plugins_toml::read(&source).0, folder)).unwrap_or_default()
+    let Some(source) = source else { return Vec::new() };
+    let document = plugins_toml::read(&source).0;
+    let mut problems = modules::check(&document, folder);
+    problems.extend(document.plugins.iter().filter_map(|plugin| match &plugin.module.value {
+        Module::Builtin(name) => crate::plugins::builtin(name).err().map(|what| Problem {
+            severity: Severity::Error,
+            file: source.path().to_owned(),
+            line: plugin.module.at.line,
+            column: plugin.module.at.column,
+            what,
+            help: None,
+        }),
+        Module::File(_) => None,
+    }));
+    problems
 }
 
 /// A problem of the command line, which has no lines.

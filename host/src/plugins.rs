@@ -199,7 +199,11 @@ fn from_flag(path: &str, before: &[Entry]) -> Result<PluginSettings, String> {
     Ok(PluginSettings { grants, ..PluginSettings::new(name, module) })
 }
 
-fn builtin(name: &str) -> Result<ModuleSource, String> {
+/// An embedded plugin.
+///
+/// # Errors
+/// There is none of that name; the text names those that there are.
+pub(crate) fn builtin(name: &str) -> Result<ModuleSource, String> {
     let bytes = gatelodge_builtin::find(name).ok_or_else(|| {
         format!("there is no builtin plugin `{name}`; there are {}", gatelodge_builtin::NAMES.join(", "))
     })?;

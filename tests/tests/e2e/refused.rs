@@ -49,7 +49,7 @@ fn all_problems_of_both_files_are_told_at_once_with_their_places() {
     );
     site.file("web.config", config);
     site.plugins(
-        "[host]\nlisen = []\n\n[[plugin]]\nname = \"p\"\nmodule = \"builtin:request-log\"\nisolation = \"none\"\n\n[[plugin]]\nname = \"gone\"\nmodule = \"gone.wasm\"\n",
+        "[host]\nlisen = []\n\n[[plugin]]\nname = \"p\"\nmodule = \"builtin:request-log\"\nisolation = \"none\"\n\n[[plugin]]\nname = \"gone\"\nmodule = \"gone.wasm\"\n\n[[plugin]]\nname = \"b\"\nmodule = \"builtin:request-lag\"\n",
     );
     let ended = Launch::new(&site).refused();
     assert_eq!(ended.code, Some(3), "{}", ended.log);
@@ -67,6 +67,7 @@ fn all_problems_of_both_files_are_told_at_once_with_their_places() {
         "plugins.toml:7:",
         "isolation",
         "plugins.toml:11:10: error: plugin `gone`: there is no file `gone.wasm`",
+        "plugins.toml:15:10: error: there is no builtin plugin `request-lag`",
     ] {
         assert!(ended.log.contains(part), "{part} is not in:\n{}", ended.log);
     }

@@ -134,6 +134,11 @@ impl Machine {
         self.start
     }
 
+    /// True if another attempt follows one that fails now; `retry`: it may help.
+    pub(crate) fn tries_again(&self, now: Instant, retry: bool) -> bool {
+        matches!(self.state, State::Starting { attempt, deadline } if retry && attempt < ATTEMPTS_MAX && now < deadline)
+    }
+
     /// Moves on.
     pub(crate) fn step(&mut self, now: Instant, happening: Happening) -> Vec<Action> {
         match (self.state, happening) {
@@ -161,7 +166,7 @@ impl Machine {
                 vec![Action::SayReady]
             }
             (State::Starting { attempt, deadline }, Happening::AttemptFailed { retry, jitter }) => {
-                if retry && attempt < ATTEMPTS_MAX && now < deadline {
+                if self.tries_again(now, retry) {
                     return self.attempt(attempt + 1, deadline);
                 }
                 self.fail(now, jitter)

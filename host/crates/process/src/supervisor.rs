@@ -253,7 +253,7 @@ impl Shell {
                 Happening::Listening
             }
             Err(failed) => {
-                let retry = failed.retry;
+                let retry = self.machine.tries_again(Instant::now(), failed.retry);
                 self.events.tell(Event::AttemptFailed {
                     start,
                     attempt: self.attempts,

@@ -26,6 +26,7 @@ async fn an_app_that_exits_is_tried_twice() {
         assert!(matches!(values.as_slice(), [a, b] if a != b), "{name} {values:?}");
     }
     assert_eq!(house.ids(), [1000, 1000, 1020]);
+    assert_eq!(house.retries(), [true, false]);
 
     // The next request is tried at once, the one after that waits.
     let again = house.fail().await;

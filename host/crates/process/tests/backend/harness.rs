@@ -106,6 +106,15 @@ impl House {
         self.events.lock().unwrap().iter().map(Event::id).filter(|id| *id != 0).collect()
     }
 
+    /// Of each failed attempt: whether another one was announced.
+    pub(crate) fn retries(&self) -> Vec<bool> {
+        let failed = |event: &Event| match event {
+            Event::AttemptFailed { retry, .. } => Some(*retry),
+            _ => None,
+        };
+        self.events.lock().unwrap().iter().filter_map(failed).collect()
+    }
+
     /// Everything that was told, as text.
     pub(crate) fn told(&self) -> String {
         format!("{:?}", self.events.lock().unwrap())
