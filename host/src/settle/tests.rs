@@ -64,6 +64,19 @@ fn every_limit_reaches_its_room() {
 }
 
 #[test]
+fn the_rooms_own_defaults_are_the_documented_ones() {
+    let settled = settled("", one_worker());
+    let rooms = Settled {
+        edge: edge::EdgeSettings::default(),
+        forward: forward::ForwardSettings::default(),
+        ..self::settled("", one_worker())
+    };
+    for (name, reach) in REACHES {
+        assert_eq!(reach(&rooms), reach(&settled), "{name}");
+    }
+}
+
+#[test]
 fn connections_are_shared_out_evenly_and_rounded_up() {
     for (max, workers, share) in [(10, 1, 10), (10, 3, 4), (9, 3, 3), (1, 8, 1), (10_000, 16, 625)] {
         let toml = format!("[host]\nworkers = {workers}\n[host.limits]\nconnections_max = {max}\n");

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Settings of one worker's forwarding.
 #[derive(Clone, Debug)]
 pub struct ForwardSettings {
-    /// Milliseconds for a connect to the backend; default 1,000. At the limit the
+    /// Milliseconds for a connect to the backend; default 5,000. At the limit the
     /// request ends in a timeout fault and the backend is reported as suspect.
     pub connect_ms_max: u64,
     /// Milliseconds without progress of one operation (sending, first byte, next
@@ -31,7 +31,7 @@ pub struct ForwardSettings {
     /// Fields of a response head, and of each interim head before it, at most;
     /// default 256. One more is a bad response.
     pub header_count_max: usize,
-    /// Idle connections kept by this worker; default 256. Others are closed.
+    /// Idle connections kept by this worker; default 128. Others are closed.
     pub idle_connections_max: usize,
     /// Milliseconds that an idle connection is kept; default 60,000.
     pub idle_connection_ms_max: u64,
@@ -43,7 +43,7 @@ pub struct ForwardSettings {
 impl Default for ForwardSettings {
     fn default() -> Self {
         Self {
-            connect_ms_max: 1_000,
+            connect_ms_max: 5_000,
             idle_ms_max: 120_000,
             first_byte_ms_max: 0,
             waiting_ms_max: 125_000,
@@ -51,7 +51,7 @@ impl Default for ForwardSettings {
             suspect_ms_max: 500,
             head_bytes_max: 65_536,
             header_count_max: 256,
-            idle_connections_max: 256,
+            idle_connections_max: 128,
             idle_connection_ms_max: 60_000,
             token_headers: Vec::new(),
         }

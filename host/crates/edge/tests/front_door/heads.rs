@@ -2,6 +2,7 @@
 
 use crate::support::{Site, read, with};
 use gatelodge_edge::EdgeSettings;
+use wire::admit::AdmitRules;
 
 /// One attack: bytes, the statuses that come back in order, and the lines that the handler saw.
 struct Row {
@@ -102,7 +103,7 @@ fn framing() {
 
 #[test]
 fn request_lines() {
-    let long_method = "A".repeat(40_000);
+    let long_method = "A".repeat(70_000);
     let long_target = format!("/{}", "a".repeat(16_384));
     let huge_target = format!("/{}", "a".repeat(70_000));
     let rows = vec![
@@ -204,6 +205,32 @@ fn hosts_targets_and_methods() {
 }
 
 #[test]
+fn limits_of_a_head_hold_at_their_edge() {
+    const START: &str = "GET / HTTP/1.1\r\nHost: x\r\n";
+    let of_length = |length: usize| {
+        let value = "v".repeat(length - START.len() - "X: \r\n\r\n".len());
+        format!("{START}X: {value}\r\n\r\n")
+    };
+    for head_bytes_max in [8_192, 20_000, 65_536, 100_000] {
+        with(EdgeSettings { head_bytes_max, ..EdgeSettings::default() }, |site| async move {
+            check(&site, taken(&["GET / @x"], of_length(head_bytes_max))).await;
+            check(&site, refused(&[431], of_length(head_bytes_max + 1))).await;
+            assert_eq!(read(&site.counters.malformed), 1);
+        });
+    }
+    for header_count_max in [1, 99, 100, 101, 1_000] {
+        let rules = AdmitRules { header_count_max, ..AdmitRules::default() };
+        // One of them is Host.
+        let of_fields = |count: usize| format!("{START}{}\r\n", "X: y\r\n".repeat(count - 1));
+        with(EdgeSettings { rules, ..EdgeSettings::default() }, |site| async move {
+            check(&site, taken(&["GET / @x"], of_fields(header_count_max))).await;
+            check(&site, refused(&[431], of_fields(header_count_max + 1))).await;
+            assert_eq!(read(&site.counters.malformed), 1);
+        });
+    }
+}
+
+#[test]
 fn options_of_the_server_tell_the_methods() {
     with(EdgeSettings::default(), |site| async move {
         let mut client = site.connect().await;
@@ -242,25 +269,6 @@ fn a_trusted_peer_is_believed_but_not_about_secrets() {
         client.send(format!("GET /a HTTP/1.1\r\nHost: x\r\n{fields}\r\n").as_bytes()).await;
         assert_eq!(client.answer().await.status, 200);
         assert_eq!(site.seen.requests.borrow()[0].fields, "x-forwarded-for: 1.2.3.4\nx-forwarded-proto: https");
-    });
-}
-
-#[test]
-fn limits_of_a_head_hold_at_their_edge() {
-    with(EdgeSettings::default(), |site| async move {
-        let fill = |total: usize| {
-            let start = "GET /fit HTTP/1.1\r\nHost: x\r\nX-Fill: ";
-            format!("{start}{}\r\n\r\n", "a".repeat(total - start.len() - 4))
-        };
-        let count = |fields: usize| {
-            let lines: String = (1..fields).map(|n| format!("X-{n}: 1\r\n")).collect();
-            format!("GET /count HTTP/1.1\r\nHost: x\r\n{lines}\r\n")
-        };
-        check(&site, taken(&["GET /fit @x"], fill(32_768))).await;
-        check(&site, refused(&[431], fill(32_769))).await;
-        check(&site, taken(&["GET /count @x"], count(100))).await;
-        check(&site, refused(&[431], count(101))).await;
-        assert_eq!(read(&site.counters.malformed), 2);
     });
 }
 
