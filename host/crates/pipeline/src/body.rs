@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 use wire::ports::{Ending, Plugins, Summary};
-use wire::{Exchange, Fault, Kind, RequestId, Side};
+use wire::{Exchange, Fault, RequestId};
 
 /// A request body whose bytes are counted where somebody asks for the count.
 pub struct Counted<B> {
@@ -228,19 +228,4 @@ where
     B: Body<Data = Bytes, Error = Fault> + Unpin,
     P: Plugins,
 {
-}
-
-/// The side of a fault in a word for logs.
-pub(crate) fn side(side: Side) -> &'static str {
-    match side {
-        Side::Client => "client",
-        Side::Backend => "backend",
-        Side::Plugin => "plugin",
-        Side::Host => "host",
-    }
-}
-
-/// True where there is nobody left to answer.
-pub(crate) fn is_gone(fault: &Fault) -> bool {
-    matches!(fault.kind, Kind::ClientGone)
 }

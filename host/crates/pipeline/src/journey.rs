@@ -1,6 +1,6 @@
 //! The way of one request, in the order in which it happens.
 
-use crate::body::{Counted, Payload, Record, Times, Told, is_gone};
+use crate::body::{Counted, Payload, Record, Times, Told};
 use crate::generation::{Generation, Pipeline, Route, Site};
 use crate::rescue;
 use bytes::Bytes;
@@ -208,7 +208,7 @@ fn answered<B>(exchange: &mut Exchange, answer: Answer) -> Outcome<B> {
 fn rescued<F, P, S, B>(generation: &Generation<F, P, S>, exchange: &mut Exchange, fault: &Fault) -> Outcome<B> {
     let accept: Option<HeaderValue> = exchange.request.headers.get(header::ACCEPT).cloned();
     let rescued = rescue::answer(fault, &exchange.conn, accept.as_ref(), RequestId(exchange.id));
-    let told = if is_gone(fault) { None } else { Some(rescued.status) };
+    let told = if rescue::is_gone(fault) { None } else { Some(rescued.status) };
     let request = RequestId(exchange.id);
     rescue::tell(&generation.log, &generation.counters, Some(exchange), request, &exchange.conn, fault, told);
     exchange.response = Some(rescued.head);

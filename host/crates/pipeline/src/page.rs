@@ -1,10 +1,13 @@
 //! The host's own pages: HTML for a browser, JSON for a program, text for a terminal.
 
-use crate::rescue::Status;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use std::fmt::Write as _;
 use wire::RequestId;
+
+/// A status with IIS's sub-status (0: none).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status(pub(crate) u16, pub(crate) u16);
 
 /// How a page is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

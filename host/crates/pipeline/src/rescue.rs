@@ -1,7 +1,6 @@
 //! The only way from a fault to a status.
 
-use crate::body::side;
-use crate::page::{self, Page};
+use crate::page::{self, Page, Status};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use observe::Log;
@@ -10,10 +9,6 @@ use observe::metrics::{Counter, Shard};
 use std::time::Duration;
 use wire::ports::Ending;
 use wire::{ConnFacts, Exchange, Fault, Kind, PluginFault, RequestId, ResponseHead, Side, StartFailure, StartReport};
-
-/// A status with IIS's sub-status (0: none).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Status(pub(crate) u16, pub(crate) u16);
 
 /// Which status a fault gets. Differences from ANCM: timeouts are 504 where it
 /// has 502.3, and a start that backs off is 503 where it tries again at once.
@@ -84,6 +79,21 @@ pub(crate) fn tell(
         what: fault.to_string(),
         detail: fault.detail.as_deref(),
     });
+}
+
+/// The side of a fault in a word for logs.
+fn side(side: Side) -> &'static str {
+    match side {
+        Side::Client => "client",
+        Side::Backend => "backend",
+        Side::Plugin => "plugin",
+        Side::Host => "host",
+    }
+}
+
+/// True where there is nobody left to answer.
+pub(crate) fn is_gone(fault: &Fault) -> bool {
+    matches!(fault.kind, Kind::ClientGone)
 }
 
 /// The answer to a fault.

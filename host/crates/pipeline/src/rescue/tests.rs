@@ -1,4 +1,5 @@
-use super::{Status, answer, status};
+use super::{answer, status};
+use crate::page::Status;
 use http::{HeaderValue, header};
 use std::sync::Arc;
 use std::time::Duration;
