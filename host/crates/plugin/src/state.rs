@@ -259,3 +259,21 @@ impl ResourceLimiter for Limiter {
         16
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Phase;
+    use crate::testing::{Ears, exchange, state};
+    use std::sync::Arc;
+
+    #[test]
+    fn time_stands_still_in_a_hook_only() {
+        let mut state = state(&Arc::new(Ears::default()), true);
+        state.enter(Phase::Request, exchange("GET", "/"));
+        let first = state.now().monotonic_ns;
+        std::thread::yield_now();
+        assert_eq!(state.now().monotonic_ns, first);
+        drop(state.leave());
+        assert!(state.now.is_none(), "the next hook asks anew");
+    }
+}

@@ -104,3 +104,28 @@ fn authorization(scheme: &str, value: &str) -> Result<Wanted, Failure> {
     field.set_sensitive(true);
     Ok(Wanted::Field(AUTHORIZATION, field))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Host as _;
+    use crate::bindings::contract::types::Failure;
+    use crate::state::Phase;
+    use crate::testing::{Ears, exchange, state};
+    use std::sync::Arc;
+
+    #[test]
+    fn identity_is_settled_on_the_way_in() {
+        let mut state = state(&Arc::new(Ears::default()), true);
+        for (phase, allowed) in [
+            (Phase::Outside, Some(Failure::Denied)),
+            (Phase::Request, None),
+            (Phase::Response, Some(Failure::Conflict)),
+            (Phase::Completion, Some(Failure::Conflict)),
+        ] {
+            state.enter(phase, exchange("GET", "/"));
+            let answer = state.clear_principal().expect("never a trap");
+            assert_eq!(answer.err(), allowed, "{phase:?}");
+            drop(state.leave());
+        }
+    }
+}

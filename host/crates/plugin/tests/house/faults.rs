@@ -132,6 +132,16 @@ fn bad_edits() {
     }
 }
 
+/// What was changed by a host call is undone by a bad verdict of the same hook.
+#[test]
+fn bad_verdict_after_a_good_call() {
+    let json = r#"{"apply":["set x-first=1"],"request":["set host=x"]}"#;
+    let house = house(vec![guest_with("edits", |settings| settings.config_json = json.to_owned())]);
+    let (exchange, step) = house.way_in(request("/", &[]));
+    assert!(told(&step).starts_with("fault bad-output"), "{}", told(&step));
+    assert_eq!(lines(&exchange, "x-first"), [""; 0]);
+}
+
 #[test]
 fn inspect() {
     let (_, step) = house(vec![guest("inspect")]).way_in(request("/", &[]));

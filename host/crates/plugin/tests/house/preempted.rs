@@ -31,26 +31,30 @@ impl Drop for Crowd {
     }
 }
 
-#[test]
-fn busy() {
+/// The guest with so many turns that a hook takes about 20 ms of processor time.
+fn busy_for_20_ms(deadline: Duration) -> House {
     let turns = |turns: u64, deadline: Duration| {
         house(vec![guest_with("busy", |settings| {
             settings.config_json = format!(r#"{{"turns":{turns}}}"#);
             settings.deadline = deadline;
         })])
     };
-    let run = |house: &House| {
-        let (cpu, wall) = (thread_cpu(), Instant::now());
-        let (_, step) = house.way_in(request("/", &[]));
-        (told(&step), thread_cpu() - cpu, wall.elapsed())
-    };
-    // How many turns take about 20 ms here.
     let (step, used, _) = run(&turns(1_000_000, Duration::from_secs(10)));
     assert_eq!(step, "continue");
-    let many = 1_000_000 * 20_000 / u64::try_from(used.as_micros()).expect("short").max(1);
+    turns(1_000_000 * 20_000 / u64::try_from(used.as_micros()).expect("short").max(1), deadline)
+}
 
+/// What a request comes to, its processor time, and the time that passes.
+fn run(house: &House) -> (String, Duration, Duration) {
+    let (cpu, wall) = (thread_cpu(), Instant::now());
+    let (_, step) = house.way_in(request("/", &[]));
+    (told(&step), thread_cpu() - cpu, wall.elapsed())
+}
+
+#[test]
+fn busy() {
     let deadline = Duration::from_millis(60);
-    let house = turns(many, deadline);
+    let house = busy_for_20_ms(deadline);
     let _crowd = Crowd::gather();
     for _ in 0..50 {
         let (step, used, passed) = run(&house);
@@ -60,4 +64,15 @@ fn busy() {
         }
     }
     panic!("the crowd never took the processor away");
+}
+
+#[test]
+fn each_hook_has_its_own_time() {
+    let house = busy_for_20_ms(Duration::from_millis(60));
+    let mut used = Duration::ZERO;
+    while used < Duration::from_millis(300) {
+        let (step, more, _) = run(&house);
+        assert_eq!(step, "continue", "after {used:?} in earlier hooks");
+        used += more;
+    }
 }
