@@ -34,12 +34,18 @@ impl RequestHead for Guest {
     }
 }
 
-#[allow(clippy::print_stdout, clippy::print_stderr, reason = "that it can is what this guest shows")]
+#[allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "that it can is what this guest shows"
+)]
 fn done(act: &str) -> String {
     match act {
         "print" => {
             println!("first\nsecond");
-            eprintln!("to the {} stream", "error");
+            let stream = "error";
+            eprintln!("to the {stream} stream");
             print!("no line end");
             format!("{:?}", std::io::stdout().flush())
         }
