@@ -191,6 +191,21 @@ impl Host {
         tree::memory_bytes(self.pid(), name).expect("the host lives")
     }
 
+    /// Processor time of all the host's threads so far, without that of its children.
+    ///
+    /// # Panics
+    /// If the host is gone.
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the host lives");
+        let spent = tasks.flatten().filter_map(|task| {
+            // Nanoseconds on a processor, nanoseconds waiting for one, slices.
+            let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(spent.sum())
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         tree::signal_pid(self.pid(), signal);
