@@ -14,6 +14,7 @@
 //!
 //! [`Handle`]: wire::ports::Handle
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod body;
 mod conn;

@@ -10,6 +10,7 @@
 //! last into each head and is in no response. A request that broke off is never
 //! ended as if it were whole, and neither is a response.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod body;
 mod call;

@@ -7,6 +7,7 @@
 //! *Invariant:* no IO, no runtime, no clock, and nothing here allocates by a
 //! size that a stranger chose. It can't fail for outside reasons.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod admit;
 pub mod exchange;
