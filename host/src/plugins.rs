@@ -176,11 +176,7 @@ fn from_flag(path: &str, before: &[Entry]) -> Result<PluginSettings, String> {
         Some(name) => {
             let module = builtin(name)?;
             let manifest = Manifest::read(&module.bytes).map_err(|error| error.to_string())?.unwrap_or_default();
-            let asks =
-                |grant: &str| manifest.grants.get(grant).is_some_and(|value| value == &serde_json::Value::Bool(true));
-            let grants =
-                Grants { log: asks("log"), metrics: asks("metrics"), identity: asks("identity"), written: false };
-            (module, name.to_owned(), grants)
+            (module, name.to_owned(), Grants::asked_by(&manifest))
         }
         None => {
             let stem =
