@@ -2,9 +2,9 @@
 
 use crate::load::Loaded;
 use config::Setting;
-use config::plugins_toml::{EscapedSlash, Listener, LogFormat, LogLevel, Workers};
+use config::plugins_toml::{self, EscapedSlash, Listener, LogFormat, LogLevel, Workers};
 use config::web_config::{Backend, HTTP_AUTH, Section};
-use edge::{EdgeSettings, ListenUrl};
+use edge::{EdgeSettings, ListenHost, ListenUrl};
 use forward::ForwardSettings;
 use observe::{Format, Level, LogSettings};
 use pipeline::Rules;
@@ -57,7 +57,7 @@ pub(crate) fn settle(loaded: &Loaded, overrides: Overrides) -> Settled {
     let path_base = loaded.path_base.clone().unwrap_or_else(|| host.path_base.value.clone());
     let listeners = if loaded.listen.is_empty() { &host.listen.value } else { &loaded.listen };
     Settled {
-        listen: listeners.iter().filter_map(listen_url).collect(),
+        listen: listeners.iter().map(listen_url).collect(),
         workers,
         edge: edge_settings(loaded, workers),
         forward: forward_settings(loaded),
@@ -80,9 +80,13 @@ fn size(setting: Setting<u64>) -> usize {
     usize::try_from(setting.value).unwrap_or(usize::MAX)
 }
 
-/// The document's listeners were parsed by the rules of the edge's own type.
-fn listen_url(listener: &Listener) -> Option<ListenUrl> {
-    listener.url.parse().ok()
+fn listen_url(listener: &Listener) -> ListenUrl {
+    let host = match listener.host {
+        plugins_toml::ListenHost::Any => ListenHost::Any,
+        plugins_toml::ListenHost::Localhost => ListenHost::Localhost,
+        plugins_toml::ListenHost::Ip(ip) => ListenHost::Ip(ip),
+    };
+    ListenUrl::new(host, listener.port)
 }
 
 fn edge_settings(loaded: &Loaded, workers: u16) -> EdgeSettings {

@@ -27,6 +27,6 @@ mod settings;
 pub use body::RequestBody;
 pub use counters::Counters;
 pub use drain::{DrainOrder, DrainReport};
-pub use listen::{BindError, Bound, Door, ListenUrl, ListenUrlError, WorkerListeners};
+pub use listen::{BindError, Bound, Door, ListenHost, ListenUrl, ListenUrlError, WorkerListeners};
 pub use serve::serve;
 pub use settings::EdgeSettings;

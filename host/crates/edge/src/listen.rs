@@ -7,4 +7,4 @@ mod tcp;
 mod url;
 
 pub use tcp::{BindError, Bound, Door, WorkerListeners};
-pub use url::{ListenUrl, ListenUrlError};
+pub use url::{ListenHost, ListenUrl, ListenUrlError};

@@ -6,16 +6,18 @@ use std::str::FromStr;
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenUrl {
-    host: Host,
+    host: ListenHost,
     port: u16,
 }
 
+/// Where to bind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Host {
+pub enum ListenHost {
     /// `*` or `+`: every address of the machine.
     Any,
     /// `localhost`: both loopback addresses.
     Localhost,
+    /// One address.
     Ip(IpAddr),
 }
 
@@ -54,7 +56,7 @@ impl FromStr for ListenUrl {
             Some(rest) => {
                 let (literal, port) = rest.split_once(']').ok_or(ListenUrlError::Host)?;
                 let ip: Ipv6Addr = literal.parse().map_err(|_| ListenUrlError::Host)?;
-                (Host::Ip(ip.into()), port)
+                (ListenHost::Ip(ip.into()), port)
             }
             None => {
                 let (name, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
@@ -69,15 +71,15 @@ impl FromStr for ListenUrl {
     }
 }
 
-fn host(name: &str) -> Result<Host, ListenUrlError> {
+fn host(name: &str) -> Result<ListenHost, ListenUrlError> {
     if name == "*" || name == "+" {
-        return Ok(Host::Any);
+        return Ok(ListenHost::Any);
     }
     if name.eq_ignore_ascii_case("localhost") {
-        return Ok(Host::Localhost);
+        return Ok(ListenHost::Localhost);
     }
     let ip: Ipv4Addr = name.parse().map_err(|_| ListenUrlError::Host)?;
-    Ok(Host::Ip(ip.into()))
+    Ok(ListenHost::Ip(ip.into()))
 }
 
 fn number(digits: &str) -> Result<u16, ListenUrlError> {
@@ -88,6 +90,12 @@ fn number(digits: &str) -> Result<u16, ListenUrlError> {
 }
 
 impl ListenUrl {
+    /// A listener that was parsed elsewhere; port 0 asks for a free one.
+    #[must_use]
+    pub fn new(host: ListenHost, port: u16) -> Self {
+        Self { host, port }
+    }
+
     /// The port; 0 asks for a free one.
     #[must_use]
     pub fn port(&self) -> u16 {
@@ -97,9 +105,9 @@ impl ListenUrl {
     /// The address that must be had.
     pub(crate) fn first(&self) -> SocketAddr {
         let ip = match self.host {
-            Host::Any => Ipv4Addr::UNSPECIFIED.into(),
-            Host::Localhost => Ipv4Addr::LOCALHOST.into(),
-            Host::Ip(ip) => ip,
+            ListenHost::Any => Ipv4Addr::UNSPECIFIED.into(),
+            ListenHost::Localhost => Ipv4Addr::LOCALHOST.into(),
+            ListenHost::Ip(ip) => ip,
         };
         SocketAddr::new(ip, self.port)
     }
@@ -108,9 +116,9 @@ impl ListenUrl {
     /// IPv6 does without.
     pub(crate) fn second(&self, port: u16) -> Option<SocketAddr> {
         let ip = match self.host {
-            Host::Any => Ipv6Addr::UNSPECIFIED,
-            Host::Localhost => Ipv6Addr::LOCALHOST,
-            Host::Ip(_) => return None,
+            ListenHost::Any => Ipv6Addr::UNSPECIFIED,
+            ListenHost::Localhost => Ipv6Addr::LOCALHOST,
+            ListenHost::Ip(_) => return None,
         };
         Some(SocketAddr::new(ip.into(), port))
     }
@@ -118,9 +126,9 @@ impl ListenUrl {
     /// The address with the port that was found, as a client may type it.
     pub(crate) fn text(&self, port: u16) -> String {
         match self.host {
-            Host::Any => format!("http://*:{port}"),
-            Host::Localhost => format!("http://localhost:{port}"),
-            Host::Ip(ip) => format!("http://{}", SocketAddr::new(ip, port)),
+            ListenHost::Any => format!("http://*:{port}"),
+            ListenHost::Localhost => format!("http://localhost:{port}"),
+            ListenHost::Ip(ip) => format!("http://{}", SocketAddr::new(ip, port)),
         }
     }
 }
