@@ -8,7 +8,7 @@ use edge::{EdgeSettings, ListenHost, ListenUrl};
 use forward::ForwardSettings;
 use observe::{Format, Level, LogSettings};
 use pipeline::Rules;
-use process::BackOff;
+use process::{BackOff, Identity, OutputSettings, Recycle, StartMode, WarmUp};
 use std::path::PathBuf;
 use std::time::Duration;
 use wire::admit::AdmitRules;
@@ -180,6 +180,17 @@ fn process_settings(loaded: &Loaded, path_base: &str) -> process::Settings {
         websockets_supported: false,
         https_port: None,
         site: process::Site { name: "Default Web Site".to_owned(), id: 1, pool: "DefaultAppPool".to_owned() },
+        attempts_max: 2,
+        instances: 1,
+        overlap: true,
+        start_mode: StartMode::OnDemand,
+        idle_limit: None,
+        drain_limit: ms(loaded.document.plugins_toml.host.limits.drain_ms_max),
+        health: None,
+        warm_up: WarmUp::default(),
+        recycle: Recycle::default(),
+        identity: Identity::default(),
+        output: OutputSettings::default(),
         rapid_fails_per_minute: backend.rapid_fails_per_minute.value,
         show_page: !backend.disable_start_up_error_page.value,
         back_off: BackOff::default(),

@@ -4,6 +4,8 @@ use observe::event::Line;
 use observe::{Level, Log};
 use process::Event;
 
+mod fleet;
+
 /// Writes the process room's events to the log.
 pub(crate) fn process_event(log: &Log, event: &Event) {
     let id = event.id();
@@ -62,6 +64,19 @@ fn describe(event: &Event) -> Told {
             "the application did not end in time and was killed".into(),
             vec![field("pid", pid), field("limit_ms", &limit.as_millis())],
         ),
+        Event::Replacing { .. }
+        | Event::Replaced { .. }
+        | Event::NotReplaced { .. }
+        | Event::Draining { .. }
+        | Event::DrainCut { .. }
+        | Event::Unhealthy { .. }
+        | Event::Healthy { .. }
+        | Event::WarmUpFailed { .. }
+        | Event::Offline
+        | Event::Online
+        | Event::IdleStop { .. }
+        | Event::Limited { .. }
+        | Event::OutputLine { .. } => fleet::describe(event),
         Event::StopRequested { pid, status } => {
             let mut fields = vec![field("pid", pid)];
             fields.extend(status.map(|status| field("status", &status)));

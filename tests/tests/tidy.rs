@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("gatelodge-config", 1),
     ("gatelodge-observe", 1),
     ("gatelodge-win", 1),
+    ("gatelodge-watch", 1),
     ("gatelodge-edge", 2),
     ("gatelodge-plugin", 2),
     ("gatelodge-forward", 2),
@@ -26,12 +27,13 @@ const FLOORS: &[(&str, u8)] = &[
 /// Who may depend on what: the name of a dependency, and the rooms that may have it.
 const WALLS: &[(&str, &[&str])] = &[
     ("wasmtime", &["gatelodge-plugin"]),
-    ("hyper", &["gatelodge-edge"]),
+    ("hyper", &["gatelodge-edge", "gatelodge-admin"]),
     ("quick-xml", &["gatelodge-config"]),
     ("toml_edit", &["gatelodge-config"]),
     ("clap", &["gatelodge"]),
     ("anyhow", &["gatelodge"]),
     ("procfs", &["gatelodge-process"]),
+    ("notify", &["gatelodge-watch"]),
     ("windows-sys", &["gatelodge-win"]),
 ];
 

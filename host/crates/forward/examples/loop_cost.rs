@@ -101,7 +101,9 @@ async fn run_floor(addr: SocketAddr, left: Rc<Cell<usize>>) {
 
 async fn run_forwarder(addr: SocketAddr, left: Rc<Cell<usize>>) {
     let token = PairingToken::from_random([7; 32]);
-    let (_state, seen) = watch::channel(BackendState::Ready(Paired { addr, token, start: 1 }));
+    let load = wire::Load::new(std::time::Instant::now());
+    let (_state, seen) =
+        watch::channel(BackendState::Ready([Paired { addr, token, start: 1, affinity: 1, load }].into()));
     let (signals, _kept) = mpsc::channel(8);
     let forwarder =
         Forwarder::new(ForwardSettings::default(), seen, signals, Arc::new(AtomicUsize::new(0)), Arc::default());

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use wire::Kind;
 
 /// Classes of faults, in the order of [`Counters::faults`].
-const CLASSES: [&str; 11] = [
+const CLASSES: [&str; 12] = [
     "start-failed",
     "queue-full",
     "connect-failed",
@@ -15,6 +15,7 @@ const CLASSES: [&str; 11] = [
     "body-too-large",
     "client-gone",
     "stopping",
+    "offline",
     "other",
 ];
 
@@ -75,6 +76,7 @@ impl Counters {
             Kind::BodyTooLarge(_) => "body-too-large",
             Kind::ClientGone => "client-gone",
             Kind::Stopping => "stopping",
+            Kind::Offline(_) => "offline",
             _ => "other",
         };
         if let Some((_, count)) = CLASSES.iter().zip(&self.faults).find(|(name, _)| **name == class) {

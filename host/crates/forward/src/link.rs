@@ -1,6 +1,7 @@
 //! The backend's state as this worker sees it, and what it tells in return.
 
 use crate::settings::ForwardSettings;
+use bytes::Bytes;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -38,6 +39,7 @@ enum Look {
     Asleep,
     Busy,
     Down(Arc<StartReport>),
+    Offline(Bytes),
 }
 
 impl Link {
@@ -64,7 +66,7 @@ impl Link {
         // With its writer gone the last state stands.
         if seen.state.has_changed().unwrap_or(true) {
             let ready = match &*seen.state.borrow_and_update() {
-                BackendState::Ready(paired) => Some(Rc::new(paired.clone())),
+                BackendState::Ready(instances) => instances.first().cloned().map(Rc::new),
                 _ => None,
             };
             seen.ready = ready;
@@ -106,6 +108,7 @@ impl Link {
                 Look::Ready(paired) => return Ok(Rc::new(paired)),
                 Look::Asleep => self.tell_wake(deadline).await?,
                 Look::Busy => {}
+                Look::Offline(page) => return Err(Kind::Offline(page).into()),
                 Look::Down(report) if !first => return Err(Kind::StartFailed(report).into()),
                 Look::Down(report) => {
                     // An old report: this request asks for a new attempt.
@@ -137,7 +140,7 @@ impl Link {
     pub(crate) async fn has_left(&self, start: u64) -> bool {
         let Some(_place) = Place::take(&self.waiting, self.waiting_max) else { return false };
         let mut state = self.seen.borrow().state.clone();
-        let left = state.wait_for(|state| !matches!(state, BackendState::Ready(paired) if paired.start == start));
+        let left = state.wait_for(|state| !matches!(state, BackendState::Ready(instances) if instances.iter().any(|instance| instance.start == start)));
         matches!(timeout_at(Instant::now() + self.suspect_time_max, left).await, Ok(Ok(_)))
     }
 
@@ -158,8 +161,9 @@ impl Link {
 
 fn look(state: &BackendState) -> Look {
     match state {
-        BackendState::Ready(paired) => Look::Ready(paired.clone()),
+        BackendState::Ready(instances) => instances.first().cloned().map_or(Look::Busy, Look::Ready),
         BackendState::Idle => Look::Asleep,
+        BackendState::Offline(page) => Look::Offline(page.clone()),
         BackendState::Starting | BackendState::Draining => Look::Busy,
         BackendState::Down(report) => Look::Down(Arc::clone(report)),
     }

@@ -35,7 +35,7 @@ pub(crate) fn status(kind: &Kind) -> Status {
         Kind::Plugin(_, PluginFault::Configure) => Status(503, 0),
         Kind::Plugin(..) | Kind::Internal(_) => Status(500, 0),
         Kind::QueueFull => Status(503, 2),
-        Kind::Stopping => Status(503, 0),
+        Kind::Stopping | Kind::Offline(_) => Status(503, 0),
     }
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn ending(fault: &Fault) -> Ending {
     match (&fault.kind, fault.side) {
         (Kind::ClientGone, _) => Ending::ClientGone,
         (Kind::RequestTimeout | Kind::BackendTimeout(..), _) => Ending::TimedOut,
-        (Kind::QueueFull | Kind::Stopping, _) | (_, Side::Client) => Ending::Refused,
+        (Kind::QueueFull | Kind::Stopping | Kind::Offline(_), _) | (_, Side::Client) => Ending::Refused,
         (Kind::StartFailed(report), _) if report.failure == StartFailure::BackingOff => Ending::Refused,
         (_, Side::Backend) => Ending::BackendGone,
         (_, Side::Plugin | Side::Host) => Ending::Fault,
@@ -61,6 +61,10 @@ pub(crate) fn tell(
     fault: &Fault,
     answered: Option<Status>,
 ) {
+    if matches!(fault.kind, Kind::Offline(_)) {
+        // Told once when the page appeared; forwarding counts each.
+        return;
+    }
     match fault.side {
         Side::Client if exchange.is_none() => counters.count(Counter::Refusals),
         Side::Client => {}
@@ -114,6 +118,10 @@ pub(crate) fn answer(fault: &Fault, conn: &ConnFacts, accept: Option<&HeaderValu
     let mut head = ResponseHead::new(code);
     fields(&fault.kind, &mut head.headers);
     let body = match &fault.kind {
+        Kind::Offline(page) => {
+            head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+            page.clone()
+        }
         Kind::StartFailed(report) if !report.show_page && report.failure != StartFailure::BackingOff => Bytes::new(),
         kind => {
             let page = page_of(fault, kind, status, conn.is_loopback(), request);

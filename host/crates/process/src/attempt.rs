@@ -10,9 +10,10 @@ use crate::port::{self, NoPort};
 use crate::report::{self, Failed, News, Sighting};
 use crate::settings::Settings;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
-use wire::{PairingToken, StartFailure};
+use wire::{Load, PairingToken, StartFailure};
 
 /// Shortest and longest pause between two looks at the listeners.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
@@ -32,6 +33,10 @@ pub(crate) struct Running {
     pub(crate) output: Output,
     pub(crate) addr: SocketAddr,
     pub(crate) token: PairingToken,
+    /// What it carries.
+    pub(crate) load: Arc<Load>,
+    /// By which a client may ask for it again.
+    pub(crate) affinity: u64,
     /// The command line.
     pub(crate) command: String,
     /// The started process.
@@ -137,6 +142,8 @@ pub(crate) async fn attempt(settings: &Settings, deadline: Instant, log: Option<
             output: trial.output,
             addr,
             token,
+            load: Load::new(std::time::Instant::now()),
+            affinity: pairing::random(),
             command,
             pid: trial.pid,
             listening_pid,

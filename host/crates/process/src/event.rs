@@ -137,6 +137,134 @@ pub enum Event {
         /// Whether we asked for it.
         asked: bool,
     },
+    /// New instances are started beside the running ones, or in their place.
+    Replacing {
+        /// Why.
+        why: Why,
+    },
+    /// The new instances take the requests; the old ones drain (ANCM 1021).
+    Replaced {
+        /// Why.
+        why: Why,
+        /// How many new ones.
+        instances: u16,
+        /// Since the order.
+        elapsed: Duration,
+    },
+    /// No replacement: what ran before goes on (ANCM 1022).
+    NotReplaced {
+        /// Why it was tried.
+        why: Why,
+        /// The report of the start that failed.
+        report: std::sync::Arc<wire::StartReport>,
+    },
+    /// An instance gets no new request and finishes those that it has.
+    Draining {
+        /// Number of its start.
+        start: u64,
+        /// The started process.
+        pid: u32,
+        /// Requests that run on it.
+        outstanding: usize,
+    },
+    /// A drain limit passed while requests still ran.
+    DrainCut {
+        /// Number of its start.
+        start: u64,
+        /// The started process.
+        pid: u32,
+        /// Requests that still ran.
+        outstanding: usize,
+    },
+    /// A question about an instance's health got no good answer.
+    Unhealthy {
+        /// Number of its start.
+        start: u64,
+        /// The started process.
+        pid: u32,
+        /// Bad answers in a row.
+        failures: u32,
+        /// What it answered, or did not.
+        detail: String,
+    },
+    /// It got a good answer again.
+    Healthy {
+        /// Number of its start.
+        start: u64,
+        /// The started process.
+        pid: u32,
+    },
+    /// A warm-up request got no answer; the instance serves all the same.
+    WarmUpFailed {
+        /// Number of its start.
+        start: u64,
+        /// The path asked for.
+        path: String,
+        /// What happened.
+        detail: String,
+    },
+    /// `app_offline.htm` is there: every request gets its page (ANCM 1012).
+    Offline,
+    /// `app_offline.htm` is gone: the next request starts the application.
+    Online,
+    /// Nobody asked for a while: all instances are stopped.
+    IdleStop {
+        /// The limit that had passed.
+        limit: Duration,
+    },
+    /// Something of the settings can't be had on this system and was left out.
+    Limited {
+        /// One sentence.
+        what: String,
+    },
+    /// A line of the application's output, scrubbed of the token, control
+    /// characters escaped.
+    OutputLine {
+        /// Number of the start.
+        start: u64,
+        /// Number of the instance, from 1.
+        instance: u16,
+        /// The line without its end.
+        line: String,
+    },
+}
+
+/// Why instances are replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Somebody ordered it.
+    Asked,
+    /// The configuration changed.
+    Configuration,
+    /// This file changed.
+    FileChanged(String),
+    /// It had served as many requests as it may.
+    Requests,
+    /// It was as old as it may be.
+    Age,
+    /// It held more memory than it may.
+    Memory,
+    /// It was the time of day.
+    TimeOfDay,
+    /// It did not answer when asked about its health.
+    Unhealthy,
+}
+
+impl Why {
+    /// A word for logs and metrics.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Configuration => "configuration",
+            Self::FileChanged(_) => "file-changed",
+            Self::Requests => "requests",
+            Self::Age => "age",
+            Self::Memory => "memory",
+            Self::TimeOfDay => "time-of-day",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
 }
 
 impl Event {
@@ -144,14 +272,28 @@ impl Event {
     #[must_use]
     pub fn id(&self) -> u16 {
         match self {
-            Self::Starting { .. } | Self::TerminationSent { .. } => 0,
+            Self::Starting { .. }
+            | Self::TerminationSent { .. }
+            | Self::Replacing { .. }
+            | Self::Draining { .. }
+            | Self::DrainCut { .. }
+            | Self::Unhealthy { .. }
+            | Self::Healthy { .. }
+            | Self::WarmUpFailed { .. }
+            | Self::Online
+            | Self::IdleStop { .. }
+            | Self::Limited { .. }
+            | Self::OutputLine { .. } => 0,
             Self::AttemptFailed { .. } => 1000,
             Self::Ready { .. } => 1001,
             Self::TooManyCrashes { .. } => 1003,
             Self::OutputLogFailed { .. } => 1004,
             Self::Killed { .. } => 1005,
             Self::StopRequested { .. } => 1006,
+            Self::Offline => 1012,
             Self::StartFailed { .. } => 1020,
+            Self::Replaced { .. } => 1021,
+            Self::NotReplaced { .. } => 1022,
             Self::Ended { .. } => 1030,
         }
     }

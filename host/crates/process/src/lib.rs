@@ -44,9 +44,9 @@ use elsewhere as platform;
 #[cfg(target_os = "linux")]
 use linux as platform;
 
-pub use event::{Ended, Event, Events};
+pub use event::{Ended, Event, Events, Why};
 pub use platform::keeper_main;
-pub use settings::{BackOff, Section, Settings, Site};
+pub use settings::{BackOff, Health, Identity, OutputSettings, Recycle, Section, Settings, Site, StartMode, WarmUp};
 pub use supervisor::{StopOutcome, StopReport, Supervisor};
 
 /// The hidden first argument that makes the host's executable the keeper of one

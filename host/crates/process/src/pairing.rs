@@ -23,13 +23,18 @@ pub(crate) fn token(configured: Option<&str>) -> Result<PairingToken, String> {
 /// bytes: what uses it only spreads load, and must not fail for it.
 pub(crate) fn random_below(end: u32) -> u32 {
     let end = u64::from(end.max(1));
+    // 64 bits scaled down: the error against a uniform draw is below 2^-32.
+    let scaled = (u128::from(random()) * u128::from(end)) >> 64;
+    u32::try_from(scaled).unwrap_or(0)
+}
+
+/// 64 random bits, for what need not be secret; 0 if the system gives none.
+pub(crate) fn random() -> u64 {
     let mut bits = [0; 8];
     if getrandom::fill(&mut bits).is_err() {
         return 0;
     }
-    // 64 bits scaled down: the error against a uniform draw is below 2^-32.
-    let scaled = (u128::from(u64::from_le_bytes(bits)) * u128::from(end)) >> 64;
-    u32::try_from(scaled).unwrap_or(0)
+    u64::from_le_bytes(bits)
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ impl Shell {
                 BackendState::Starting
             }
             Action::SayDraining => BackendState::Draining,
-            Action::SayReady => BackendState::Ready(self.paired()?),
+            Action::SayReady => BackendState::Ready([self.paired()?].into()),
             Action::SayFailed { retry_after } => {
                 let report = self.failed(retry_after);
                 self.events.tell(Event::StartFailed { report: Arc::clone(&report) });
@@ -288,7 +288,13 @@ impl Shell {
 
     fn paired(&self) -> Option<Paired> {
         let running = self.running.as_ref()?;
-        Some(Paired { addr: running.addr, token: running.token.clone(), start: self.machine.start() })
+        Some(Paired {
+            addr: running.addr,
+            token: running.token.clone(),
+            start: self.machine.start(),
+            affinity: running.affinity,
+            load: Arc::clone(&running.load),
+        })
     }
 
     fn failed(&mut self, retry_after: Option<Duration>) -> Arc<StartReport> {

@@ -141,6 +141,8 @@ pub enum Kind {
     QueueFull,
     /// 503: we are stopping.
     Stopping,
+    /// 503 with these bytes as its page: `app_offline.htm` is there.
+    Offline(bytes::Bytes),
     /// 500.
     Internal(&'static str),
 }
@@ -201,7 +203,7 @@ impl Kind {
             | Self::Truncated
             | Self::BackendTimeout(..) => Side::Backend,
             Self::Plugin(..) => Side::Plugin,
-            Self::QueueFull | Self::Stopping | Self::Internal(_) => Side::Host,
+            Self::QueueFull | Self::Stopping | Self::Offline(_) | Self::Internal(_) => Side::Host,
         }
     }
 }
@@ -232,6 +234,7 @@ impl std::fmt::Display for Fault {
             Kind::Plugin(name, fault) => write!(f, "plugin \"{name}\" failed: {}", fault.as_str()),
             Kind::QueueFull => f.write_str("too many requests wait for the backend"),
             Kind::Stopping => f.write_str("the host is stopping"),
+            Kind::Offline(_) => f.write_str("the app is taken off by app_offline.htm"),
             Kind::Internal(what) => write!(f, "internal error: {what}"),
         }
     }

@@ -1,7 +1,7 @@
 //! What the rooms ask of each other: the traits between them, and the words
 //! that process and forward exchange.
 
-use crate::{ConnFacts, Exchange, Fault, PairingToken, RequestHead, ResponseHead, StartReport};
+use crate::{ConnFacts, Exchange, Fault, Load, PairingToken, RequestHead, ResponseHead, StartReport};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use std::future::Future;
@@ -155,15 +155,21 @@ pub trait Plugins {
     fn wants_completion(&self) -> bool;
 }
 
-/// A started, proven and paired backend.
+/// A started, proven and paired instance of the backend.
 #[derive(Clone)]
 pub struct Paired {
     /// Where it listens.
     pub addr: SocketAddr,
     /// Its token: new for every start. `None` only where pairing is meaningless.
     pub token: PairingToken,
-    /// Number of the start, counted from 1: tells a new backend from an old one.
+    /// Number of the start, counted from 1 over all instances: tells a new
+    /// instance from an old one.
     pub start: u64,
+    /// A random number by which a client may ask for the same instance again;
+    /// it says nothing about the instance.
+    pub affinity: u64,
+    /// What it carries.
+    pub load: Arc<Load>,
 }
 
 /// The backend as the rest of the house sees it. `process` writes it, `forward` reads it.
@@ -171,12 +177,14 @@ pub struct Paired {
 pub enum BackendState {
     /// Not running: the next request wakes it.
     Idle,
-    /// Being started.
+    /// Being started; nobody can take a request yet.
     Starting,
-    /// Ready to serve.
-    Ready(Paired),
+    /// These instances, one at least, take requests.
+    Ready(Arc<[Paired]>),
     /// Stopping; no new requests.
     Draining,
+    /// Taken off by `app_offline.htm`; its bytes are the answer to every request.
+    Offline(Bytes),
     /// The last start failed. A request gets the report; after `retry_after` of
     /// the report (none: at once) the next request wakes it again.
     Down(Arc<StartReport>),
@@ -188,7 +196,7 @@ pub enum BackendState {
 pub enum BackendSignal {
     /// A request waits for a backend.
     Wake,
-    /// The backend of this start refused or reset a connection: look whether it lives.
+    /// The instance of this start refused or reset a connection: look whether it lives.
     Suspect {
         /// Number of the start that is meant.
         start: u64,

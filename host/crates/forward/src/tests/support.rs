@@ -143,7 +143,8 @@ impl House {
 
 pub(crate) fn ready(listener: &TcpListener, start: u64) -> BackendState {
     let addr = listener.local_addr().expect("it is bound");
-    BackendState::Ready(Paired { addr, token: token(), start })
+    let load = wire::Load::new(std::time::Instant::now());
+    BackendState::Ready([Paired { addr, token: token(), start, affinity: start, load }].into())
 }
 
 /// Everything awaited in these tests ends within this time or fails the test.

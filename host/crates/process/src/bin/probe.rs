@@ -14,7 +14,7 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(target_os = "linux")]
 mod probe {
-    use gatelodge_process::{BackOff, Event, KEEPER_ARGUMENT, Section, Settings, Site, Supervisor, keeper_main};
+    use gatelodge_process::{Event, KEEPER_ARGUMENT, Settings, Supervisor, keeper_main};
     use std::fmt::Write as _;
     use std::io::Write as _;
     use std::process::ExitCode;
@@ -213,26 +213,13 @@ mod probe {
     /// `host root=DIR arguments=LINE`: supervises a probe
     /// until it is killed, and prints `ready PID LISTENING_PID PORT MICROSECONDS`.
     async fn host(script: &Script) -> Outcome {
+        let root = script.value("root").ok_or("no root")?.into();
         let settings = Settings {
-            section: Section::AspNetCore,
-            root: script.value("root").ok_or("no root")?.into(),
-            process_path: std::env::current_exe()?.to_string_lossy().into_owned(),
             arguments: script.value("arguments").unwrap_or_default().to_owned(),
-            variables: Vec::new(),
             start_limit: Duration::from_secs(20),
             shutdown_limit: Duration::from_secs(5),
-            stdout_log: None,
-            console_redirection: true,
-            app_path: "/".into(),
-            iis_httpauth: "anonymous;".into(),
-            websockets_supported: true,
-            https_port: None,
-            site: Site { name: "site".into(), id: 1, pool: "pool".into() },
-            rapid_fails_per_minute: 10,
-            show_page: true,
-            back_off: BackOff::default(),
             inherited: std::env::vars_os().collect(),
-            keeper: "/proc/self/exe".into(),
+            ..Settings::new(root, std::env::current_exe()?.to_string_lossy().into_owned())
         };
         let (state, _states) = watch::channel(BackendState::Idle);
         let (signals, receiver) = mpsc::channel(1);

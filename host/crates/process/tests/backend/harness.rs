@@ -1,6 +1,6 @@
 //! A supervised probe and what a test may ask about it.
 
-use gatelodge_process::{BackOff, Event, Section, Settings, Site, StopReport, Supervisor};
+use gatelodge_process::{Event, Settings, StopReport, Supervisor};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -65,7 +65,7 @@ impl House {
     pub(crate) async fn up(&mut self) -> Paired {
         self.signal(BackendSignal::Wake).await;
         self.until(|state| match state {
-            BackendState::Ready(paired) => Some(Ok(paired.clone())),
+            BackendState::Ready(instances) => instances.first().cloned().map(Ok),
             BackendState::Down(report) => Some(Err(Arc::clone(report))),
             _ => None,
         })
@@ -137,25 +137,11 @@ fn record_path(dir: &Path) -> PathBuf {
 
 pub(crate) fn settings(root: &Path, arguments: &str) -> Settings {
     Settings {
-        section: Section::AspNetCore,
-        root: root.into(),
-        process_path: PROBE.into(),
         arguments: format!("record={} {arguments}", record_path(root).display()),
-        variables: Vec::new(),
         start_limit: Duration::from_secs(15),
-        shutdown_limit: Duration::from_secs(10),
-        stdout_log: None,
-        console_redirection: true,
-        app_path: "/".into(),
-        iis_httpauth: "anonymous;".into(),
-        websockets_supported: true,
-        https_port: None,
-        site: Site { name: "site".into(), id: 1, pool: "pool".into() },
-        rapid_fails_per_minute: 10,
-        show_page: true,
-        back_off: BackOff::default(),
         inherited: vec![("PATH".into(), "/usr/bin:/bin".into())],
         keeper: PROBE.into(),
+        ..Settings::new(root.into(), PROBE.into())
     }
 }
 
