@@ -25,6 +25,7 @@ use wire::{ConnFacts, Scheme};
 ///
 /// Must run inside a `tokio::task::LocalSet` of a current-thread runtime with
 /// IO and time. If the sender of `drain` is dropped, everything is cut.
+/// A connection is served by the settings of the moment it was accepted.
 ///
 /// # Errors
 /// A listening socket could not be handed to the runtime.
@@ -33,7 +34,7 @@ use wire::{ConnFacts, Scheme};
 /// Dropped at any time, it drops all its connections: those that owe a reply are reset.
 pub async fn serve<H>(
     listeners: WorkerListeners,
-    settings: Arc<EdgeSettings>,
+    mut settings: watch::Receiver<Arc<EdgeSettings>>,
     counters: Arc<Counters>,
     handler: Rc<H>,
     mut drain: watch::Receiver<DrainOrder>,
@@ -42,8 +43,10 @@ where
     H: Handle<RequestBody> + 'static,
 {
     let sockets = listeners.0.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
+    let first = settings.borrow_and_update().clone();
     let mut floor = Floor {
-        worker: Rc::new(Worker::new(settings, counters, handler)),
+        worker: Rc::new(Worker::new(first, counters, handler)),
+        settings,
         tasks: JoinSet::new(),
         open: Rc::default(),
         next: 0,
@@ -102,6 +105,7 @@ async fn accept(sockets: &[TcpListener], turn: usize) -> io::Result<(TcpStream, 
 /// All connections of one worker.
 struct Floor<H> {
     worker: Rc<Worker<H>>,
+    settings: watch::Receiver<Arc<EdgeSettings>>,
     tasks: JoinSet<()>,
     open: Rc<RefCell<HashMap<u64, Rc<Progress>>>>,
     next: u64,
@@ -113,10 +117,11 @@ where
 {
     /// Takes what accept gave; `Some`: until when to accept nothing.
     fn take(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<Instant> {
-        let counters = &self.worker.counters;
+        let counters = Arc::clone(&self.worker.counters);
         match accepted {
             Ok((stream, client)) => {
                 count(&counters.accepted);
+                self.renew();
                 if self.tasks.len() >= self.worker.settings.connections_max {
                     count(&counters.over_budget);
                     return None;
@@ -133,6 +138,16 @@ where
                 count(&counters.accept_failures);
                 Some(Instant::now() + ms(self.worker.settings.accept_pause_ms))
             }
+        }
+    }
+
+    /// Takes changed settings up; running connections keep theirs.
+    fn renew(&mut self) {
+        // With their writer gone the last settings stand.
+        if self.settings.has_changed().unwrap_or(false) {
+            let settings = self.settings.borrow_and_update().clone();
+            let (counters, handler) = (Arc::clone(&self.worker.counters), Rc::clone(&self.worker.handler));
+            self.worker = Rc::new(Worker::new(settings, counters, handler));
         }
     }
 

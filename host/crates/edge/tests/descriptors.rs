@@ -55,7 +55,7 @@ fn a_worker_without_descriptors_pauses_and_recovers() {
         let door = Door::bind(&["http://127.0.0.1:0".parse().unwrap()], 1, 64).unwrap();
         let addr = door.bound()[0].addr;
         let counters = Arc::new(Counters::default());
-        let settings = Arc::new(EdgeSettings { accept_pause_ms: 50, ..EdgeSettings::default() });
+        let settings = watch::channel(Arc::new(EdgeSettings { accept_pause_ms: 50, ..EdgeSettings::default() })).1;
         let (_order, drain) = watch::channel(DrainOrder::Run);
         let listeners = door.into_workers().remove(0);
         spawn_local(serve(listeners, settings, Arc::clone(&counters), Rc::new(NoContent), drain));

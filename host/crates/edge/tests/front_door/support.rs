@@ -35,6 +35,7 @@ pub(crate) struct Site {
     pub(crate) addr: SocketAddr,
     pub(crate) seen: Rc<Recorder>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) settings: watch::Sender<Arc<EdgeSettings>>,
     pub(crate) order: watch::Sender<DrainOrder>,
     pub(crate) server: JoinHandle<io::Result<DrainReport>>,
 }
@@ -49,9 +50,10 @@ pub(crate) fn with<F: Future<Output = ()>>(settings: EdgeSettings, test: impl Fn
         let seen = Rc::new(Recorder::default());
         let counters = Arc::new(Counters::default());
         let (order, drain) = watch::channel(DrainOrder::Run);
-        let served = serve(listeners, Arc::new(settings), Arc::clone(&counters), Rc::clone(&seen), drain);
+        let (settings, changes) = watch::channel(Arc::new(settings));
+        let served = serve(listeners, changes, Arc::clone(&counters), Rc::clone(&seen), drain);
         let server = tokio::task::spawn_local(served);
-        test(Site { addr, seen, counters, order, server }).await;
+        test(Site { addr, seen, counters, settings, order, server }).await;
     });
 }
 

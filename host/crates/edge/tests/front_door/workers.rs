@@ -27,7 +27,7 @@ fn workers_on_their_own_threads_serve_one_port() {
             let (drain, counted) = (order.subscribe(), Arc::clone(&counters));
             let worker = thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                let settings = Arc::new(EdgeSettings::default());
+                let settings = watch::channel(Arc::new(EdgeSettings::default())).1;
                 let served = serve(listeners, settings, counted, Rc::new(Recorder::default()), drain);
                 LocalSet::new().block_on(&runtime, served).unwrap()
             });
@@ -52,4 +52,22 @@ fn workers_on_their_own_threads_serve_one_port() {
     assert_eq!(accepted.iter().sum::<u64>(), CONNECTIONS);
     // Elsewhere the workers take from one queue, and one of them may be faster.
     assert!(!cfg!(target_os = "linux") || accepted.iter().all(|count| *count > 0), "{accepted:?}");
+}
+
+#[test]
+fn changed_limits_hold_for_connections_accepted_from_then_on() {
+    crate::support::with(EdgeSettings::default(), |site| async move {
+        let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(100));
+        let mut old = site.connect().await;
+        old.send(long.as_bytes()).await;
+        assert_eq!(old.answer().await.status, 200);
+        let mut narrow = EdgeSettings::default();
+        narrow.rules.target_bytes_max = 100;
+        site.settings.send_replace(Arc::new(narrow));
+        let mut new = site.connect().await;
+        new.send(long.as_bytes()).await;
+        assert_eq!(new.answer().await.status, 414);
+        old.send(long.as_bytes()).await;
+        assert_eq!(old.answer().await.status, 200);
+    });
 }
