@@ -14,7 +14,7 @@ pub enum Section {
 }
 
 /// How one backend is started, watched and stopped.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The section it was read from.
     pub section: Section,
@@ -99,7 +99,7 @@ pub enum StartMode {
 }
 
 /// Questions about the application's health: `GET` with the pairing token.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     /// Path and query, below the site's root. A 2xx or 3xx answer is a good one.
     pub path: String,
@@ -113,7 +113,7 @@ pub struct Health {
 }
 
 /// Requests to an instance that listens, before it takes its first one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WarmUp {
     /// Paths with query, asked one after the other; any answer is good enough.
     pub paths: Vec<String>,
@@ -122,7 +122,7 @@ pub struct WarmUp {
 }
 
 /// When an instance is replaced; every number is spread by the jitter.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recycle {
     /// After so many requests.
     pub requests_max: Option<u64>,
@@ -139,7 +139,7 @@ pub struct Recycle {
 
 /// As whom and within which limits of the system an application runs (Linux).
 /// Nothing set: as the host itself.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// Name or number of the user.
     pub user: Option<String>,
@@ -164,7 +164,7 @@ pub struct Identity {
 }
 
 /// What becomes of the application's output beside the last lines.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputSettings {
     /// A log file is closed and the next one opened at this size, bytes. Default: 10 MiB.
     pub file_bytes_max: u64,
@@ -184,7 +184,7 @@ impl Default for OutputSettings {
 }
 
 /// How IIS would name the application: the values of `ASPNETCORE_IIS_*`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
     /// Name of the site.
     pub name: String,
@@ -198,7 +198,7 @@ pub struct Site {
 ///
 /// The first failure costs nothing: the next request tries again at once. The
 /// second one costs `first`, each further one twice as much, up to `max`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackOff {
     /// After the second failure in a row. Default: 1 s.
     pub first: Duration,
