@@ -189,6 +189,7 @@ fn a_configured_body_limit_holds_by_length_and_by_chunks() {
     host.stop(&site);
 }
 
+/// L24: the first mapping that matches decides, by path and verb.
 #[test]
 fn only_what_a_mapping_selects_reaches_the_backend() {
     let handlers = r#"<add name="api" path="api/*" verb="GET,POST" modules="AspNetCoreModuleV2" />
@@ -224,5 +225,39 @@ fn two_requests_in_one_segment_are_answered_in_order() {
     assert_eq!(client.response().text(), "ok");
     assert_eq!(client.response().status(), 400);
     assert!(client.is_closed());
+    host.stop(&site);
+}
+
+/// L24: a mapping for files only is passed over where there is no such file.
+#[test]
+fn a_mapping_for_files_needs_the_file() {
+    let handlers = r#"<add name="files" path="a/*" verb="GET" modules="StaticFileModule" resourceType="File" />
+      <add name="app" path="*" verb="*" modules="AspNetCoreModuleV2" />"#;
+    let site = Site::new(web().handlers(handlers));
+    site.file("a/there.txt", "a file");
+    let host = Host::start(&site);
+    assert_eq!(host.client().get("/a/gone.txt").status(), 200, "no such file: the app answers");
+    assert_eq!(host.client().post("/a/there.txt", b"").status(), 200, "another verb: the app answers");
+    assert_ne!(host.client().get("/a/there.txt").status(), 502);
+    assert!(!site.probe().everything().contains("GET /a/there.txt"), "the first mapping selects it");
+    host.stop(&site);
+}
+
+/// L25: what stands in a `location` holds below its path only.
+#[test]
+fn a_location_holds_below_its_path_only() {
+    let site = Site::empty();
+    let folder = site.probe().folder().to_str().expect("temporary folders have plain names").to_owned();
+    let limits = r#"<location path="api"><system.webServer><security><requestFiltering>
+        <requestLimits maxAllowedContentLength="10" /></requestFiltering></security></system.webServer></location>"#;
+    let text = web().env("PROBE_FOLDER", folder).text();
+    site.file("web.config", text.replace("</configuration>", &format!("{limits}</configuration>")));
+    let host = Host::start(&site);
+    for (target, bytes, status) in
+        [("/api/x", 10, 200), ("/api/x", 11, 413), ("/API/x", 11, 413), ("/apis", 11, 200), ("/", 11, 200)]
+    {
+        let answer = host.client().post(target, &vec![b'x'; bytes]);
+        assert_eq!(answer.status(), status, "{target} {bytes}: {}", answer.text());
+    }
     host.stop(&site);
 }

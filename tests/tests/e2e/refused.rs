@@ -2,7 +2,7 @@
 
 use crate::{site, web};
 use gatelodge_e2e::host::binary;
-use gatelodge_e2e::{Launch, Site};
+use gatelodge_e2e::{Host, Launch, Site};
 use std::process::Command;
 
 #[test]
@@ -33,6 +33,7 @@ fn a_site_without_files_is_told_the_smallest_web_config() {
     }
 }
 
+/// L22: unknown attributes and values out of range are refused with their place.
 #[test]
 fn all_problems_of_both_files_are_told_at_once_with_their_places() {
     let site = Site::empty();
@@ -74,6 +75,7 @@ fn all_problems_of_both_files_are_told_at_once_with_their_places() {
     assert!(!ended.log.contains("listening on"), "{}", ended.log);
 }
 
+/// L22: malformed XML is refused with its place.
 #[test]
 fn broken_files_are_refused_with_a_place() {
     for (name, text, part) in [
@@ -140,4 +142,67 @@ fn a_port_that_is_taken_is_told() {
     assert!(matches!(ended.code, Some(1 | 3)), "{:?}", ended.code);
     assert!(ended.log.contains(&url[7..]), "{}", ended.log);
     assert!(site.probe().starts().is_empty());
+}
+
+/// L20: every known hosting model runs out of process; another word is refused with the known ones.
+#[test]
+fn every_hosting_model_runs_out_of_process() {
+    for model in ["InProcess", "inprocess", "OutOfProcess", "outofprocess"] {
+        let site = Site::new(web().set("hostingModel", model));
+        let host = Host::start(&site);
+        assert_eq!(host.client().get("/").status(), 200, "{model}");
+        let start = site.probe().only_start();
+        assert_ne!(start.pid, host.pid(), "{model}");
+        let told = host.log().matches("hostingModel").count();
+        assert_eq!(told, usize::from(model.eq_ignore_ascii_case("inprocess")), "{model}: {}", host.log());
+        host.stop(&site);
+    }
+    let ended = Launch::new(&Site::new(web().set("hostingModel", "beside"))).refused();
+    assert_eq!(ended.code, Some(3), "{}", ended.log);
+    for part in ["beside", "inprocess", "outofprocess", "web.config:"] {
+        assert!(ended.log.to_lowercase().contains(part), "{part} is not in: {}", ended.log);
+    }
+}
+
+/// L21: without `processPath` nothing is started.
+/// L22: the edges of the ranges are refused with their place.
+#[test]
+fn what_cannot_run_is_refused_before_anything_starts() {
+    let handlers = r#"<handlers><add name="a" path="*" verb="*" modules="AspNetCoreModuleV2" /></handlers>"#;
+    for (section, part) in [
+        ("<aspNetCore arguments=\"x\" />", "processPath"),
+        ("<aspNetCore processPath=\"x\" startupTimeLimit=\"3601\" />", "3600"),
+        ("<aspNetCore processPath=\"x\" requestTimeout=\"00:00:60\" />", "requestTimeout"),
+        ("<aspNetCore processPath=\"x\" unknown=\"1\" />", "unknown"),
+        ("<aspNetCore processPath=\"x\"><unknown /></aspNetCore>", "unknown"),
+        ("<aspNetCore processPath=\"x\" rapidFailsPerMinute=\"101\" />", "100"),
+    ] {
+        let site = Site::empty();
+        let text = format!("<configuration><system.webServer>{handlers}\n{section}</system.webServer></configuration>");
+        site.file("web.config", text);
+        let ended = Launch::new(&site).refused();
+        assert_eq!(ended.code, Some(3), "{section}: {}", ended.log);
+        assert!(ended.log.contains(part) && ended.log.contains("web.config:2:"), "{section}: {}", ended.log);
+        assert!(!ended.log.contains("listening on"), "{section}: {}", ended.log);
+    }
+}
+
+/// L23: a mapping's name stands once, unless it is removed before; what children inherit changes nothing here.
+#[test]
+fn a_handler_stands_once_unless_it_is_removed_before() {
+    const ADD: &str = r#"<add name="aspNetCore" path="*" verb="*" modules="AspNetCoreModuleV2" />"#;
+    let twice = Launch::new(&Site::new(web().handlers(&format!("{ADD}\n{ADD}")))).check();
+    assert_eq!(twice.code, Some(3), "{}", twice.log);
+    assert!(twice.log.contains("<remove name=\"aspNetCore\" />"), "{}", twice.log);
+    let removed = format!("{ADD}\n<remove name=\"aspNetCore\" />\n{ADD}");
+    let removed = Launch::new(&Site::new(web().handlers(&removed))).check();
+    assert_eq!(removed.code, Some(0), "{}", removed.log);
+    let site = Site::empty();
+    let text = web().text();
+    let text = text
+        .replace("<system.webServer>", "<location path=\".\" inheritInChildApplications=\"false\"><system.webServer>")
+        .replace("</system.webServer>", "</system.webServer></location>");
+    site.file("web.config", text);
+    let inherited = Launch::new(&site).check();
+    assert_eq!(inherited.code, Some(0), "{}", inherited.log);
 }

@@ -30,6 +30,7 @@ fn a_missing_program_is_named() {
     host.stop(&site);
 }
 
+/// L29: two attempts with different ports, and the page says what the program said.
 #[test]
 fn an_exit_is_told_with_code_command_and_last_output() {
     let (site, host) =
@@ -53,6 +54,7 @@ fn the_page_comes_as_json_for_whoever_prefers_it() {
     host.stop(&site);
 }
 
+/// L31: `disableStartUpErrorPage` leaves the status only.
 #[test]
 fn a_turned_off_page_is_an_empty_502() {
     let site = Site::new(web().set("arguments", "exit 3 boom").set("disableStartUpErrorPage", true));
@@ -85,6 +87,7 @@ fn own_address() -> Option<std::net::IpAddr> {
     Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_loopback())
 }
 
+/// L30: one limit for both attempts, and both processes are gone.
 #[test]
 fn an_app_that_never_listens_is_given_up_at_the_limit() {
     let begin = Instant::now();
@@ -103,6 +106,7 @@ fn an_app_that_listens_at_another_port_is_told_so() {
     host.stop(&site);
 }
 
+/// L09: a port out of range starts nothing.
 #[test]
 fn a_port_out_of_range_is_refused_without_an_attempt() {
     for port in ["80", "48001", "abc"] {
@@ -119,6 +123,7 @@ fn a_port_out_of_range_is_refused_without_an_attempt() {
     }
 }
 
+/// L35: starts that fail are bounded, however many requests come.
 #[test]
 fn failing_starts_are_bounded_by_back_off() {
     let site = Site::new(web().set("arguments", "exit 1"));
@@ -135,6 +140,7 @@ fn failing_starts_are_bounded_by_back_off() {
     host.stop(&site);
 }
 
+/// L54: 100 MB of output stay out of memory.
 #[test]
 fn a_flood_of_output_stays_out_of_memory() {
     let site = Site::new(web().set("arguments", "flood 100000000"));
@@ -146,6 +152,7 @@ fn a_flood_of_output_stays_out_of_memory() {
     host.stop(&site);
 }
 
+/// L52: folder, name and content of the file are those of the module.
 #[test]
 fn output_goes_to_a_file_where_web_config_says_so() {
     let site = Site::new(
@@ -164,6 +171,7 @@ fn output_goes_to_a_file_where_web_config_says_so() {
     assert!(text.contains("line 1\nline 2\nline 3\n") && text.contains("probe: stopped"), "{text}");
 }
 
+/// L53: the app starts without its log, and that is told.
 #[test]
 fn a_log_path_that_cannot_be_made_does_not_stop_the_app() {
     let site = Site::new(web().set("stdoutLogEnabled", true).set("stdoutLogFile", r".\taken\stdout"));
@@ -174,6 +182,7 @@ fn a_log_path_that_cannot_be_made_does_not_stop_the_app() {
     host.stop(&site);
 }
 
+/// L28: a descendant may listen while the program waits for it.
 #[test]
 fn a_grandchild_may_be_the_one_that_listens() {
     let site = Site::new(web().set("arguments", "child"));
@@ -185,6 +194,7 @@ fn a_grandchild_may_be_the_one_that_listens() {
     assert!(family.iter().all(|process| !process.lives()));
 }
 
+/// L27: somebody else's listener is not the app.
 #[test]
 fn a_foreign_listener_is_not_taken_for_the_app() {
     // The app never binds; somebody else already listens at the port it was told.

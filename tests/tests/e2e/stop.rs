@@ -15,11 +15,13 @@ fn stops_as(web: Web, asked: bool, signalled: bool) {
     assert!(!probe.has_mark("asked-without-token"));
 }
 
+/// L38: after the 202 and the end no signal is sent.
 #[test]
 fn an_app_that_accepts_the_paired_request_gets_no_signal() {
     stops_as(web(), true, false);
 }
 
+/// L38: one request with event and token.
 #[test]
 fn the_shutdown_request_is_the_one_of_the_module() {
     let site = site();
@@ -33,16 +35,19 @@ fn the_shutdown_request_is_the_one_of_the_module() {
     assert_eq!(head.matches(&format!("\r\nms-aspnetcore-token: {token}\r\n")).count(), 1);
 }
 
+/// L40: another answer is followed by SIGTERM.
 #[test]
 fn an_app_that_does_not_know_the_request_gets_the_signal() {
     stops_as(web().set("arguments", "deaf"), true, true);
 }
 
+/// L19: no shutdown request for `httpPlatform`.
 #[test]
 fn an_http_platform_app_gets_the_signal_only() {
     stops_as(Web::platform(PROBE), false, true);
 }
 
+/// L41: the whole group is killed at `shutdownTimeLimit`.
 #[test]
 fn an_app_that_ignores_everything_is_killed_at_the_limit() {
     let site = Site::new(web().set("arguments", "stubborn").set("shutdownTimeLimit", 2));
@@ -54,6 +59,7 @@ fn an_app_that_ignores_everything_is_killed_at_the_limit() {
     assert!((Duration::from_millis(1500)..Duration::from_secs(6)).contains(&took), "{took:?}");
 }
 
+/// L42: what was begun is finished.
 #[test]
 fn a_request_in_progress_is_finished() {
     let site = site();

@@ -4,6 +4,8 @@
 use crate::{PROBE, site, web};
 use gatelodge_e2e::{Host, Launch, Signal, Site, Web};
 
+/// L01: no backend exists before the first request.
+/// L02: the first request starts exactly one and is answered by it.
 #[test]
 fn the_first_request_wakes_one_backend() {
     let site = site();
@@ -16,6 +18,8 @@ fn the_first_request_wakes_one_backend() {
     host.stop(&site);
 }
 
+/// L03: requests at once wake one backend, and all are answered.
+/// L26: they wait for as long as it needs to listen.
 #[test]
 fn twenty_requests_at_once_wake_one_backend_and_are_all_answered() {
     let site = Site::new(web().set("arguments", "gate listen"));
@@ -32,6 +36,12 @@ fn twenty_requests_at_once_wake_one_backend_and_are_all_answered() {
     host.stop(&site);
 }
 
+/// L07: port, path, token, authentication and websockets are told.
+/// L12: path and authentication of web.config are discarded.
+/// L13: assemblies of web.config arrive unchanged.
+/// L14: a variable of the host is expanded, an unknown one stays as written.
+/// L15: the last of two spellings wins, and there is one variable.
+/// L17: a long value arrives whole.
 #[test]
 fn the_environment_has_what_a_paired_app_reads() {
     let site = Site::new(
@@ -63,17 +73,22 @@ fn the_environment_has_what_a_paired_app_reads() {
     host.stop(&site);
 }
 
+/// L04: arguments by Windows' rules of quoting, in the app's folder, in this system's spelling.
 #[test]
 fn arguments_are_split_as_on_windows_and_keep_the_port() {
-    let site = Site::new(web().set("arguments", r#"one "two words" "a \"quoted\" b" --port=%ASPNETCORE_PORT%"#));
+    let line = r#"one "two words" "a \"quoted\" b" .\App.dll --port=%ASPNETCORE_PORT%"#;
+    let site = Site::new(web().set("arguments", line));
+    site.file("App.dll", "what `dotnet` would load");
     let host = Host::start(&site);
     assert_eq!(host.client().get("/").status(), 200);
     let start = site.probe().only_start();
     let port = format!("--port={}", start.port);
-    assert_eq!(start.argv[1..], ["one", "two words", "a \"quoted\" b", port.as_str()]);
+    assert_eq!(start.cwd, site.app().canonicalize().expect("the site exists"));
+    assert_eq!(start.argv[1..], ["one", "two words", "a \"quoted\" b", "./App.dll", port.as_str()]);
     host.stop(&site);
 }
 
+/// L06: `App.exe` starts `App` where only that is there.
 #[test]
 fn a_program_of_the_site_is_found_under_its_windows_name() {
     for name in [r".\app.exe", r".\app", r".\tools\app.exe"] {
@@ -88,6 +103,8 @@ fn a_program_of_the_site_is_found_under_its_windows_name() {
     }
 }
 
+/// L08: the port of web.config is told and used.
+/// L11: the token of web.config is sent.
 #[test]
 fn a_port_and_a_token_of_web_config_are_honoured() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
@@ -101,6 +118,7 @@ fn a_port_and_a_token_of_web_config_are_honoured() {
     drop(host);
 }
 
+/// L39: below a path, the shutdown request goes there.
 #[test]
 fn an_app_below_a_path_is_told_so_and_nothing_outside_reaches_it() {
     let site = site();
@@ -117,6 +135,8 @@ fn an_app_below_a_path_is_told_so_and_nothing_outside_reaches_it() {
     assert_eq!(host.wait().code, Some(0));
 }
 
+/// L18: one port in arguments and variables, and no name of the other module.
+/// L19: no shutdown request.
 #[test]
 fn an_http_platform_app_gets_its_own_variables() {
     let web =
@@ -133,4 +153,68 @@ fn an_http_platform_app_gets_its_own_variables() {
     host.stop(&site);
     assert!(!site.probe().everything().contains("iisintegration"), "httpPlatform apps get the signal only");
     assert!(site.probe().has_mark("sigterm"));
+}
+
+/// L10: an empty port is none: one is chosen.
+#[test]
+fn an_empty_port_is_chosen_as_if_none_was_named() {
+    let site = Site::new(web().env("ASPNETCORE_PORT", ""));
+    let host = Host::start(&site);
+    assert_eq!(host.client().get("/").status(), 200);
+    let port = site.probe().only_start().port;
+    assert!((10_000..=48_000).contains(&port), "{port}");
+    host.stop(&site);
+}
+
+/// Copies the scripted backend to a path, executable.
+fn install(path: &std::path::Path) {
+    std::fs::copy(PROBE, path).expect("cargo built it");
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("the file is ours");
+}
+
+/// L05: a bare name is looked for on `PATH`; a file of that name in the app's folder wins.
+#[test]
+fn a_bare_name_is_found_in_the_apps_folder_before_path() {
+    let tools = tempfile::tempdir().expect("a temporary folder can be made");
+    install(&tools.path().join("runtime"));
+    let site = Site::new(Web::asp("runtime"));
+    let path = format!("/usr/bin:{}", tools.path().display());
+    let started = || {
+        let host = Launch::new(&site).env("PATH", &path).start();
+        assert_eq!(host.client().get("/").status(), 200);
+        let start = site.probe().starts().pop().expect("it was started");
+        let program = std::fs::read_link(format!("/proc/{}/exe", start.pid)).expect("the backend lives");
+        host.stop(&site);
+        program
+    };
+    assert_eq!(started(), tools.path().join("runtime").canonicalize().expect("it is there"));
+    let own = site.app().join("runtime");
+    install(&own);
+    assert_eq!(started(), own.canonicalize().expect("it is there"));
+}
+
+/// L16: web.config wins over the host's own environment, unless the switch turns that round.
+#[test]
+fn web_config_wins_over_the_hosts_environment_unless_told_otherwise() {
+    for (switch, expected) in [("", "from web.config"), ("true", "from the host"), ("1", "from the host")] {
+        let site = Site::new(web().env("SHARED", "from web.config").env("OWN", "kept"));
+        let host =
+            Launch::new(&site).env("SHARED", "from the host").env("ANCM_PREFER_ENVIRONMENT_VARIABLES", switch).start();
+        assert_eq!(host.client().get("/").status(), 200);
+        let start = site.probe().only_start();
+        assert_eq!((start.env["SHARED"].as_str(), start.env["OWN"].as_str()), (expected, "kept"), "{switch:?}");
+        host.stop(&site);
+    }
+}
+
+/// L13: the assembly that pairs is added to what the host's environment has.
+#[test]
+fn the_startup_assembly_is_added_to_the_hosts_own() {
+    let site = site();
+    let host = Launch::new(&site).env("ASPNETCORE_HOSTINGSTARTUPASSEMBLIES", "Asm1").start();
+    assert_eq!(host.client().get("/").status(), 200);
+    let start = site.probe().only_start();
+    let value = start.env["ASPNETCORE_HOSTINGSTARTUPASSEMBLIES"].as_str();
+    assert_eq!(value, "Asm1;Microsoft.AspNetCore.Server.IISIntegration");
+    host.stop(&site);
 }
