@@ -1,10 +1,12 @@
 //! What holds, as `gatelodge check` prints it: every setting with its value
 //! and its place, defaults marked, inheritance resolved.
 
+mod backend;
+
 use crate::Document;
-use crate::plugins_toml::{FaultPolicy, LIMITS, Plugin, PluginsToml, Workers};
+use crate::plugins_toml::{FaultPolicy, LIMITS, Plugin, Workers};
 use crate::source::{Position, Setting, Spanned};
-use crate::web_config::{Backend, Handler, HostingModel, Module, Scope, WebConfig};
+use crate::web_config::{Backend, Handler, HostingModel, Module, Scope, Section, WebConfig};
 use serde::Serialize;
 use std::fmt::{self, Display, Write};
 
@@ -49,7 +51,7 @@ impl Effective {
     pub fn new(document: &Document) -> Self {
         let mut groups = Vec::new();
         web_config(&mut groups, &document.web_config);
-        plugins_toml(&mut groups, &document.plugins_toml);
+        plugins_toml(&mut groups, document);
         Self(groups)
     }
 
@@ -130,7 +132,7 @@ impl<'p> Lines<'p> {
 }
 
 fn web_config(groups: &mut Vec<Group>, document: &WebConfig) {
-    groups.push(backend(&document.path, &document.backend));
+    groups.push(section(&document.path, &document.backend));
     let variables = &document.backend.environment;
     if !variables.is_empty() {
         let mut lines = Lines::new(&document.path);
@@ -146,11 +148,14 @@ fn web_config(groups: &mut Vec<Group>, document: &WebConfig) {
     }
 }
 
-fn backend(path: &str, backend: &Backend) -> Group {
+fn section(path: &str, backend: &Backend) -> Group {
     let mut lines = Lines::new(path);
     lines.add("processPath", format!("\"{}\"", backend.process_path.value), Some(backend.process_path.at));
     lines.text("arguments", &backend.arguments);
     lines.setting("startupTimeLimit", &backend.startup_time_limit_s);
+    if backend.section.value == Section::HttpPlatform {
+        lines.setting("startupRetryCount", &backend.startup_retry_count);
+    }
     lines.setting("shutdownTimeLimit", &backend.shutdown_time_limit_s);
     lines.setting("rapidFailsPerMinute", &backend.rapid_fails_per_minute);
     let timeout = match backend.request_timeout_s.value {
@@ -170,6 +175,9 @@ fn backend(path: &str, backend: &Backend) -> Group {
     lines.add("hostingModel", model, backend.hosting_model.at);
     for setting in &backend.handler_settings {
         lines.add(format!("handlerSetting {}", setting.name), &setting.value, Some(setting.at));
+    }
+    for file in &backend.recycle_files {
+        lines.add("recycleOnFileChange", &file.value, Some(file.at));
     }
     lines.into_group(backend.section.value.as_str())
 }
@@ -212,7 +220,8 @@ fn shown(handler: &Handler) -> String {
     text
 }
 
-fn plugins_toml(groups: &mut Vec<Group>, document: &PluginsToml) {
+fn plugins_toml(groups: &mut Vec<Group>, both: &Document) {
+    let document = &both.plugins_toml;
     let path = document.path.as_deref().unwrap_or("plugins.toml");
     let host = &document.host;
     let mut lines = Lines::new(path);
@@ -224,9 +233,10 @@ fn plugins_toml(groups: &mut Vec<Group>, document: &PluginsToml) {
     }
     lines.setting("path_base", &host.path_base);
     lines.add("escaped_slash", word(&host.escaped_slash.value), host.escaped_slash.at);
+    lines.setting("admin", &host.admin);
+    lines.setting("watch", &host.watch);
     spans(&mut lines, "accept_unapplied", &host.accept_unapplied);
     spans(&mut lines, "trust.proxies", &host.trust_proxies);
-    spans(&mut lines, "backend.token_headers", &host.token_headers);
     lines.add("log.format", word(&host.log.format.value), host.log.format.at);
     lines.add("log.level", word(&host.log.level.value), host.log.level.at);
     groups.push(lines.into_group("[host]"));
@@ -235,6 +245,7 @@ fn plugins_toml(groups: &mut Vec<Group>, document: &PluginsToml) {
         lines.add(doc.name, value.value, value.at);
     }
     groups.push(lines.into_group("[host.limits]"));
+    backend::groups(groups, path, both);
     for (name, set) in &document.key_sets {
         let mut lines = Lines::new(path);
         lines.add("file", &set.file.value, Some(set.file.at));

@@ -9,6 +9,7 @@
 //! and starts nothing. Only [`modules`] looks at a disk, at a folder it is given.
 #![forbid(unsafe_code)]
 
+mod cross;
 pub mod effective;
 pub mod error;
 pub mod mapping;
@@ -71,6 +72,9 @@ pub fn read(web_config: Option<File>, plugins_toml: Option<File>, facts: &Facts)
             problems.extend(outcome.problems);
             let unused = unused(&plugins, &outcome.accepted, &problems);
             problems.extend(unused);
+            if let Some(site) = &outcome.document {
+                problems.extend(cross::check(site, &plugins));
+            }
             outcome.document
         }
     };

@@ -3,11 +3,15 @@
 //! Keys whose machinery does not exist are refused as "not yet": a setting
 //! that is read and does nothing would be a lie.
 
+mod admin;
+mod backend;
 mod host;
 mod limits;
 mod plugin;
 mod table;
 
+pub use admin::{Admin, parse_admin};
+pub use backend::{BackendExtras, Health, Identity, Output, Recycle, Start, WarmUp, watch_glob};
 pub use host::{
     EscapedSlash, Host, ListenHost, Listener, Log, LogFormat, LogLevel, Workers, parse_listener, parse_path_base,
 };

@@ -1,5 +1,7 @@
 //! `[host]` and its tables.
 
+use super::admin::{Admin, parse_admin};
+use super::backend::BackendExtras;
 use super::limits::Limits;
 use super::table::{Keys, Reading};
 use crate::source::{Setting, Spanned};
@@ -98,6 +100,10 @@ pub struct Host {
     pub accept_unapplied: Vec<Spanned<String>>,
     /// Default pass.
     pub escaped_slash: Setting<EscapedSlash>,
+    /// Where the host is asked and told by `gatelodge status`, `reload` and `stop`. Default auto.
+    pub admin: Setting<Admin>,
+    /// Whether changed files of the site are taken up live. Default true.
+    pub watch: Setting<bool>,
     /// `[host.limits]`.
     pub limits: Limits,
     /// `[host.trust] proxies`: peers whose forwarded fields are believed. Default none.
@@ -107,6 +113,8 @@ pub struct Host {
     pub log: Log,
     /// `[host.backend] token_headers`: fields that carry the pairing token besides `MS-ASPNETCORE-TOKEN`. Default none.
     pub token_headers: Vec<Spanned<String>>,
+    /// The rest of `[host.backend]` and its tables.
+    pub backend: BackendExtras,
 }
 
 fn as_text<S: serde::Serializer>(nets: &[Spanned<IpNet>], serializer: S) -> Result<S::Ok, S::Error> {
@@ -122,22 +130,10 @@ const WORKERS_MAX: u64 = 256;
 /// Longest virtual path, in bytes.
 const PATH_BASE_BYTES_MAX: usize = 1024;
 
-const LATER: [(&str, &str); 4] = [
+const LATER: [(&str, &str); 3] = [
     ("tls", "put a TLS proxy in front"),
     ("compat", "the answers are the ones of the documentation"),
     ("httpsys", "listen with http://"),
-    ("watch", "start Gatelodge again after a change"),
-];
-const BACKEND_LATER: [(&str, &str); 9] = [
-    ("overlap", "one process runs at a time"),
-    ("instances", "one process runs"),
-    ("health", "an app is ready when it listens"),
-    ("health_path", "an app is ready when it listens"),
-    ("recycling", "the app runs until it ends or Gatelodge stops"),
-    ("recycle", "the app runs until it ends or Gatelodge stops"),
-    ("rolling_restart", "one process runs"),
-    ("idle_ms_max", "the app runs until it ends or Gatelodge stops"),
-    ("warm_up", "the app starts with the first request"),
 ];
 const LOG_LATER: [(&str, &str); 4] = [
     ("access", "use the plugin builtin:request-log"),
@@ -159,10 +155,13 @@ impl Default for Host {
             path_base: Setting::default_value("/".to_owned()),
             accept_unapplied: Vec::new(),
             escaped_slash: Setting::default_value(EscapedSlash::Pass),
+            admin: Setting::default_value(Admin::Auto),
+            watch: Setting::default_value(true),
             limits: Limits::default(),
             trust_proxies: Vec::new(),
             log: Log { format: Setting::default_value(LogFormat::Text), level: Setting::default_value(LogLevel::Info) },
             token_headers: Vec::new(),
+            backend: BackendExtras::default(),
         }
     }
 }
@@ -176,6 +175,7 @@ impl Host {
             "accept_unapplied",
             "escaped_slash",
             "admin",
+            "watch",
             "limits",
             "trust",
             "log",
@@ -196,9 +196,13 @@ impl Host {
         host.accept_unapplied = accept_unapplied(reading, keys);
         let words = [("pass", EscapedSlash::Pass), ("refuse", EscapedSlash::Refuse)];
         host.escaped_slash = reading.word(keys, "escaped_slash", &words, EscapedSlash::Pass);
-        if let Some(admin) = reading.string(keys, "admin").filter(|admin| admin.value != "off") {
-            reading.report.error_at(admin.at, "not yet: an admin address", "write admin = \"off\", or remove the line");
+        if let Some(admin) = reading.string(keys, "admin") {
+            match parse_admin(&admin.value) {
+                Ok(address) => host.admin = Setting::set(address, admin.at),
+                Err((what, help)) => reading.report.error_at(admin.at, what, help),
+            }
         }
+        host.watch = reading.boolean_or(keys, "watch", true);
         if let Some(limits) = reading.table(keys, "limits") {
             host.limits = Limits::read(reading, &limits);
         }
@@ -210,8 +214,8 @@ impl Host {
             host.log = read_log(reading, &log);
         }
         if let Some(backend) = reading.table(keys, "backend") {
-            reading.known(&backend, &["token_headers"], &BACKEND_LATER);
             host.token_headers = token_headers(reading, &backend);
+            host.backend = BackendExtras::read(reading, &backend);
         }
         host
     }
@@ -319,11 +323,7 @@ fn token_headers(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Vec<Spanned<Stri
     let names = reading.strings(keys, "token_headers").unwrap_or_default();
     let mut kept: Vec<Spanned<String>> = Vec::new();
     for name in names {
-        // RFC 9110 §5.6.2: a field name is a token.
-        let token = !name.value.is_empty()
-            && name.value.len() <= 64
-            && name.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
-        if !token || RESERVED_FIELDS.contains(&name.value.to_ascii_lowercase().as_str()) {
+        if !is_token(&name.value) || RESERVED_FIELDS.contains(&name.value.to_ascii_lowercase().as_str()) {
             let what = format!("\"{}\" can't be the name of a field that carries the token", name.value.escape_debug());
             reading.report.error_at(name.at, what, "write a name such as \"X-Pairing-Token\"");
         } else if !kept.iter().any(|other| other.value.eq_ignore_ascii_case(&name.value)) {
@@ -331,6 +331,12 @@ fn token_headers(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Vec<Spanned<Stri
         }
     }
     kept
+}
+
+/// RFC 9110 §5.6.2: what the name of a field or of a cookie is made of; at most 64 bytes here.
+pub(super) fn is_token(name: &str) -> bool {
+    let tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.len() <= 64 && name.bytes().all(tchar)
 }
 
 /// Reads a listener's URL, also for `--listen`.

@@ -116,12 +116,16 @@ impl Reading<'_> {
     }
 
     pub(super) fn boolean(&mut self, keys: &Keys<'_>, name: &str) -> Setting<bool> {
-        let Some(item) = keys.item(name) else { return Setting::default_value(false) };
+        self.boolean_or(keys, name, false)
+    }
+
+    pub(super) fn boolean_or(&mut self, keys: &Keys<'_>, name: &str, default: bool) -> Setting<bool> {
+        let Some(item) = keys.item(name) else { return Setting::default_value(default) };
         let value = item.as_bool();
         if value.is_none() {
             self.mistyped(keys, name, "true or false");
         }
-        Setting::set(value.unwrap_or(false), self.report.at(keys.key_at(name)))
+        Setting::set(value.unwrap_or(default), self.report.at(keys.key_at(name)))
     }
 
     /// A list of strings; a single string is a list of one.
@@ -162,6 +166,16 @@ impl Reading<'_> {
         }
     }
 
+    /// A whole number, of whatever sign and size.
+    pub(super) fn integer(&mut self, keys: &Keys<'_>, name: &str) -> Option<Spanned<i64>> {
+        let item = keys.item(name)?;
+        let Some(number) = item.as_integer() else {
+            self.mistyped(keys, name, "a whole number");
+            return None;
+        };
+        Some(Spanned::new(number, self.report.at(keys.key_at(name))))
+    }
+
     /// A whole number within a range.
     pub(super) fn number(
         &mut self,
@@ -170,12 +184,41 @@ impl Reading<'_> {
         range: &RangeInclusive<u64>,
         default: u64,
     ) -> Setting<u64> {
-        let Some(item) = keys.item(name) else { return Setting::default_value(default) };
-        let Some(number) = item.as_integer() else {
-            self.mistyped(keys, name, "a whole number");
-            return Setting::default_value(default);
-        };
-        self.ranged(keys, name, u64::try_from(number).ok(), range, default)
+        let Some(number) = self.integer(keys, name) else { return Setting::default_value(default) };
+        let accept = Accept { range, zero: false, default: Some(default) };
+        or_default(self.ranged(keys, name, u64::try_from(number.value).ok(), &accept), default)
+    }
+
+    /// A whole number within a range that 32 bits hold.
+    pub(super) fn small(
+        &mut self,
+        keys: &Keys<'_>,
+        name: &str,
+        range: &RangeInclusive<u32>,
+        default: u32,
+    ) -> Setting<u32> {
+        let wide = u64::from(*range.start())..=u64::from(*range.end());
+        let read = self.number(keys, name, &wide, u64::from(default));
+        Setting { value: u32::try_from(read.value).unwrap_or(default), at: read.at }
+    }
+
+    /// A whole number within a range, or 0, the default, which turns the limit off.
+    pub(super) fn number_or_zero(&mut self, keys: &Keys<'_>, name: &str, range: &RangeInclusive<u64>) -> Setting<u64> {
+        let Some(number) = self.integer(keys, name) else { return Setting::default_value(0) };
+        let accept = Accept { range, zero: true, default: Some(0) };
+        or_default(self.ranged(keys, name, u64::try_from(number.value).ok(), &accept), 0)
+    }
+
+    /// A whole number within a range; nothing where it is not written.
+    pub(super) fn maybe_number(
+        &mut self,
+        keys: &Keys<'_>,
+        name: &str,
+        range: &RangeInclusive<u64>,
+    ) -> Option<Spanned<u64>> {
+        let number = self.integer(keys, name)?;
+        let accept = Accept { range, zero: false, default: None };
+        self.ranged(keys, name, u64::try_from(number.value).ok(), &accept)
     }
 
     /// Bytes: a whole number, or text such as `"16MiB"`.
@@ -186,37 +229,54 @@ impl Reading<'_> {
         range: &RangeInclusive<u64>,
         default: u64,
     ) -> Setting<u64> {
-        let Some(item) = keys.item(name) else { return Setting::default_value(default) };
-        if let Some(text) = item.as_str() {
-            let Some(bytes) = byte_size(text) else {
-                let what = format!("{} = \"{text}\" is not a size", keys.called(name));
-                self.report.error(
-                    keys.value_at(name),
-                    what,
-                    "write bytes as a number, or text such as \"64KiB\", \"16MiB\", \"10MB\"",
-                );
-                return Setting::default_value(default);
-            };
-            return self.ranged(keys, name, Some(bytes), range, default);
-        }
-        self.number(keys, name, range, default)
+        let accept = Accept { range, zero: false, default: Some(default) };
+        or_default(self.size(keys, name, &accept), default)
     }
 
-    fn ranged(
+    /// Bytes within a range, or 0, the default, which turns the limit off.
+    pub(super) fn bytes_or_zero(&mut self, keys: &Keys<'_>, name: &str, range: &RangeInclusive<u64>) -> Setting<u64> {
+        or_default(self.size(keys, name, &Accept { range, zero: true, default: Some(0) }), 0)
+    }
+
+    /// Bytes within a range; nothing where they are not written.
+    pub(super) fn maybe_bytes(
         &mut self,
         keys: &Keys<'_>,
         name: &str,
-        value: Option<u64>,
         range: &RangeInclusive<u64>,
-        default: u64,
-    ) -> Setting<u64> {
-        if let Some(value) = value.filter(|value| range.contains(value)) {
-            return Setting::set(value, self.report.at(keys.key_at(name)));
+    ) -> Option<Spanned<u64>> {
+        self.size(keys, name, &Accept { range, zero: false, default: None })
+    }
+
+    fn size(&mut self, keys: &Keys<'_>, name: &str, accept: &Accept<'_>) -> Option<Spanned<u64>> {
+        let item = keys.item(name)?;
+        let Some(text) = item.as_str() else {
+            let number = self.integer(keys, name)?;
+            return self.ranged(keys, name, u64::try_from(number.value).ok(), accept);
+        };
+        let Some(bytes) = byte_size(text) else {
+            let what = format!("{} = \"{text}\" is not a size", keys.called(name));
+            let help = "write bytes as a number, or text such as \"64KiB\", \"16MiB\", \"10MB\"";
+            self.report.error(keys.value_at(name), what, help);
+            return None;
+        };
+        self.ranged(keys, name, Some(bytes), accept)
+    }
+
+    fn ranged(&mut self, keys: &Keys<'_>, name: &str, value: Option<u64>, accept: &Accept<'_>) -> Option<Spanned<u64>> {
+        let fits = |value: &u64| accept.range.contains(value) || (accept.zero && *value == 0);
+        if let Some(value) = value.filter(fits) {
+            return Some(Spanned::new(value, self.report.at(keys.key_at(name))));
         }
         let what = format!("{} is out of range", keys.called(name));
-        let help = format!("write a number from {} to {}; the default is {default}", range.start(), range.end());
+        let (from, to) = (accept.range.start(), accept.range.end());
+        let help = match accept.default {
+            _ if accept.zero => format!("write a number from {from} to {to}, or 0 for no limit, which is the default"),
+            Some(default) => format!("write a number from {from} to {to}; the default is {default}"),
+            None => format!("write a number from {from} to {to}, or remove the line"),
+        };
         self.report.error(keys.value_at(name), what, help);
-        Setting::default_value(default)
+        None
     }
 
     /// A name that other entries refer to.
@@ -229,6 +289,19 @@ impl Reading<'_> {
             self.report.error(at, format!("`{name}` can't be the name of a {what}"), help);
         }
     }
+}
+
+/// What a number may be.
+struct Accept<'r> {
+    range: &'r RangeInclusive<u64>,
+    /// 0 is fine too: no limit.
+    zero: bool,
+    /// For the message.
+    default: Option<u64>,
+}
+
+fn or_default(read: Option<Spanned<u64>>, default: u64) -> Setting<u64> {
+    read.map_or_else(|| Setting::default_value(default), |read| Setting::set(read.value, read.at))
 }
 
 fn article(type_name: &str) -> String {

@@ -1,11 +1,14 @@
 //! `aspNetCore` and `httpPlatform`: how the application is run.
 
+mod children;
+mod settings;
+
 use super::Context;
 use super::values::{boolean, number, seconds};
 use crate::source::{Position, Setting, Spanned};
 use crate::xml::Element;
+use children::Children;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// Which of the two sections runs the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -74,7 +77,9 @@ pub struct Backend {
     pub arguments: Setting<String>,
     /// How long one start may take, in seconds (0–3600). Default 120.
     pub startup_time_limit_s: Setting<u32>,
-    /// `httpPlatform` v1: how often a failed start is repeated (0–100). Default 10.
+    /// `httpPlatform`: how often a failed start is repeated (0–100). Default 1, which is
+    /// what ANCM does for `aspNetCore`, where this can't be written; Microsoft's own
+    /// httpPlatformHandler has 10. See [`Backend::attempts_max`].
     pub startup_retry_count: Setting<u32>,
     /// How long a graceful stop may take, in seconds (0–600). Default 10.
     pub shutdown_time_limit_s: Setting<u32>,
@@ -86,7 +91,8 @@ pub struct Backend {
     pub stdout_log_enabled: Setting<bool>,
     /// Prefix of these files. Default `.\aspnetcore-stdout` or `.\httpplatform-stdout`.
     pub stdout_log_file: Setting<String>,
-    /// Number of processes (1–100). Default 1.
+    /// Number of processes (1–100). Default 1. `[host.backend] instances` goes before it,
+    /// see [`crate::Document::instances`].
     pub processes_per_application: Setting<u32>,
     /// Hand the caller's Windows identity over. Default true for `aspNetCore`, false for `httpPlatform`.
     pub forward_windows_auth_token: Setting<bool>,
@@ -98,8 +104,41 @@ pub struct Backend {
     pub environment: Vec<EnvironmentVariable>,
     /// Settings of the handler, the first one of a name.
     pub handler_settings: Vec<HandlerSetting>,
+    /// Handler setting `enableOutOfProcessConsoleRedirection`: false = the app's output
+    /// goes nowhere. Default true.
+    pub console_redirection: Setting<bool>,
+    /// Handler setting `disallowRotationOnConfigChange`: a changed configuration does not
+    /// replace the app. Default false.
+    pub disallow_rotation_on_config_change: Setting<bool>,
+    /// Handler setting `shutdownDelay`: how long before a stop requests are still taken, in
+    /// ms (0–600,000). Default 0, ANCM's is 1000: it bridges the time in which IIS still
+    /// sends requests to a worker that ends. Here nothing comes after the listeners are
+    /// closed, and what runs has `drain_ms_max` in any case.
+    pub shutdown_delay_ms: Setting<u64>,
+    /// `recycleOnFileChange`: files whose change replaces the app, as written: relative to
+    /// the app's folder, `%NAME%` not expanded, backslashes as they stand. Default none.
+    pub recycle_files: Vec<Spanned<String>>,
     /// `processPath` or `arguments` hold `%LAUNCHER_PATH%` or `%LAUNCHER_ARGS%`.
     pub uses_launcher: bool,
+}
+
+impl Backend {
+    /// How often a start is tried for one request, at least once.
+    #[must_use]
+    pub fn attempts_max(&self) -> u32 {
+        self.startup_retry_count.value.saturating_add(1)
+    }
+
+    /// The variable that fixes the port, if one does. A value with `%` counts: whatever
+    /// it stands for is the same for every process.
+    #[must_use]
+    pub fn fixed_port(&self) -> Option<&EnvironmentVariable> {
+        let name = match self.section.value {
+            Section::AspNetCore => "ASPNETCORE_PORT",
+            Section::HttpPlatform => "HTTP_PLATFORM_PORT",
+        };
+        self.environment.iter().find(|variable| variable.name.eq_ignore_ascii_case(name) && !variable.value.is_empty())
+    }
 }
 
 const ASP_NET_CORE: [&str; 12] = [
@@ -130,57 +169,15 @@ const HTTP_PLATFORM: [&str; 10] = [
 ];
 const CHILDREN: [&str; 3] = ["environmentVariables", "handlerSettings", "recycleOnFileChange"];
 
-/// Known handler settings and what is said about each; an empty text: it is applied.
-const HANDLER_SETTINGS: [(&str, &str); 16] = [
-    ("forwardResponseConnectionHeader", "not yet: the backend's `Connection` field is always removed"),
-    ("enableOutOfProcessConsoleRedirection", ""),
-    ("disallowRotationOnConfigChange", "not yet: a change of configuration is taken up by starting Gatelodge again"),
-    ("shutdownDelay", "not yet: a stop begins at once"),
-    ("debugFile", "a debug log of ANCM; Gatelodge's log is set in plugins.toml: [host.log] level = \"debug\""),
-    ("debugLevel", "a debug log of ANCM; Gatelodge's log is set in plugins.toml: [host.log] level = \"debug\""),
-    ("handlerVersion", "it picks a library of ANCM; Gatelodge has none"),
-    ("enableShadowCopy", "not yet: the app's files are used in place"),
-    ("experimentalEnableShadowCopy", "not yet: the app's files are used in place"),
-    ("shadowCopyDirectory", "not yet: the app's files are used in place"),
-    ("cleanShadowCopyDirectory", "not yet: the app's files are used in place"),
-    ("stackSize", "it has an effect in-process only, and the app runs out of process"),
-    ("callStartupHook", "it has an effect in-process only, and the app runs out of process"),
-    ("setCurrentDirectory", "it has an effect in-process only; the working directory is always the app's folder"),
-    ("suppressRecycleOnStartupTimeout", "it has an effect in-process only, and the app runs out of process"),
-    ("enableFileWatcherLogging", "it belongs to ANCM's own log"),
-];
-
-/// Variables that the host computes itself: a value in the file never arrives.
-const OVERWRITTEN: [&str; 4] = [
-    "ASPNETCORE_APPL_PATH",
-    "ASPNETCORE_IIS_HTTPAUTH",
-    "ASPNETCORE_IIS_WEBSOCKETS_SUPPORTED",
-    "ASPNETCORE_IIS_PHYSICAL_PATH",
-];
-
-/// Ports that `ASPNETCORE_PORT` may name (ANCM's MIN_PORT and MAX_PORT).
-const PORTS: std::ops::RangeInclusive<u16> = 1025..=48000;
-
 /// Reads the section. `None` if there is no program to run; then that is a problem.
 pub(super) fn read(ctx: &mut Context<'_>, section: Section, element: &Element) -> Option<Backend> {
     let core = section == Section::AspNetCore;
     let known: &[&str] = if core { &ASP_NET_CORE } else { &HTTP_PLATFORM };
     ctx.check_attributes(element, known);
     let process_path = process_path(ctx, element);
-    let (environment, handler_settings) = children(ctx, section, element);
+    let Children { environment, handler_settings, recycle_files } = children::read(ctx, section, element);
     let stdout_default = if core { r".\aspnetcore-stdout" } else { r".\httpplatform-stdout" };
     let request_timeout_max = if core { 1_296_000 } else { 2_592_000 };
-    let startup_retry_count = number(ctx, element, ("startupRetryCount", "repetitions"), &(0..=100), 10);
-    if let Some(at) = startup_retry_count.at.filter(|_| !core) {
-        let what = "not yet: startupRetryCount; a failed start is repeated once, then the request gets its answer";
-        ctx.report.warn_at(at, what, "");
-    }
-    let processes_per_application = number(ctx, element, ("processesPerApplication", "processes"), &(1..=100), 1);
-    if let Some(at) = processes_per_application.at.filter(|_| processes_per_application.value > 1) {
-        let what =
-            format!("not yet: processesPerApplication=\"{}\"; one process is started", processes_per_application.value);
-        ctx.report.warn_at(at, what, "");
-    }
     let forward_windows_auth_token = boolean(ctx, element, "forwardWindowsAuthToken", core);
     if let Some(at) = forward_windows_auth_token.at.filter(|_| forward_windows_auth_token.value) {
         ctx.report.warn_at(at, "not yet: forwardWindowsAuthToken; the app gets no Windows identity", "");
@@ -191,18 +188,22 @@ pub(super) fn read(ctx: &mut Context<'_>, section: Section, element: &Element) -
         process_path: process_path.clone().unwrap_or_else(|| Spanned::new(String::new(), ctx.position(element.at))),
         arguments: text(ctx, element, "arguments", ""),
         startup_time_limit_s: number(ctx, element, ("startupTimeLimit", "seconds"), &(0..=3600), 120),
-        startup_retry_count,
+        startup_retry_count: number(ctx, element, ("startupRetryCount", "repetitions"), &(0..=100), 1),
         shutdown_time_limit_s: number(ctx, element, ("shutdownTimeLimit", "seconds"), &(0..=600), 10),
         rapid_fails_per_minute: number(ctx, element, ("rapidFailsPerMinute", "crashes"), &(0..=100), 10),
         request_timeout_s: seconds(ctx, element, "requestTimeout", request_timeout_max, 120),
         stdout_log_enabled: boolean(ctx, element, "stdoutLogEnabled", false),
         stdout_log_file: text(ctx, element, "stdoutLogFile", stdout_default),
-        processes_per_application,
+        processes_per_application: number(ctx, element, ("processesPerApplication", "processes"), &(1..=100), 1),
         forward_windows_auth_token,
         disable_start_up_error_page: boolean(ctx, element, "disableStartUpErrorPage", false),
         hosting_model: hosting_model(ctx, element),
         environment,
+        console_redirection: settings::flag(&handler_settings, "enableOutOfProcessConsoleRedirection", true),
+        disallow_rotation_on_config_change: settings::flag(&handler_settings, "disallowRotationOnConfigChange", false),
+        shutdown_delay_ms: settings::shutdown_delay(&handler_settings),
         handler_settings,
+        recycle_files,
         uses_launcher,
     };
     process_path.map(|_| backend)
@@ -290,165 +291,4 @@ fn launcher(ctx: &mut Context<'_>, element: &Element) -> bool {
         }
     }
     uses
-}
-
-fn children(
-    ctx: &mut Context<'_>,
-    section: Section,
-    element: &Element,
-) -> (Vec<EnvironmentVariable>, Vec<HandlerSetting>) {
-    let mut environment = BTreeMap::new();
-    let mut settings: Vec<HandlerSetting> = Vec::new();
-    for child in ctx.children(element) {
-        match child.name.as_str() {
-            "environmentVariables" => variables(ctx, section, child, &mut environment),
-            "handlerSettings" => handler_settings(ctx, child, &mut settings),
-            "recycleOnFileChange" => recycle(ctx, child),
-            _ => ctx.unknown_child(child, &element.name, &CHILDREN),
-        }
-    }
-    ctx.stray_text(element);
-    let mut environment: Vec<EnvironmentVariable> = environment.into_values().collect();
-    environment.sort_by_key(|variable: &EnvironmentVariable| variable.at);
-    (environment, settings)
-}
-
-fn variables(
-    ctx: &mut Context<'_>,
-    section: Section,
-    list: &Element,
-    into: &mut BTreeMap<String, EnvironmentVariable>,
-) {
-    ctx.check_attributes(list, &[]);
-    ctx.stray_text(list);
-    for child in ctx.children(list) {
-        match child.name.as_str() {
-            "environmentVariable" => {
-                if let Some((name, value)) = pair(ctx, child) {
-                    judge_variable(ctx, section, child, &name, &value);
-                    let at = ctx.position(child.at);
-                    // Names compare without case; the last one wins and stands where it stands.
-                    into.insert(name.to_uppercase(), EnvironmentVariable { name, value, at });
-                }
-            }
-            "clear" => into.clear(),
-            "add" => {
-                let what = "`<add>` is not known in `<environmentVariables>`";
-                ctx.error(child.at, what, "write <environmentVariable name=\"NAME\" value=\"VALUE\" />");
-            }
-            _ => ctx.unknown_child(child, "environmentVariables", &["environmentVariable", "clear"]),
-        }
-    }
-}
-
-fn judge_variable(ctx: &mut Context<'_>, section: Section, child: &Element, name: &str, value: &str) {
-    if let Some(bad) = name.chars().find(|character| matches!(character, '=' | '\0')) {
-        let what = format!("a variable's name can't hold `{}`", bad.escape_debug());
-        ctx.error(child.at, what, "write the name alone; the value goes into value=\"...\"");
-    }
-    if section == Section::HttpPlatform {
-        return;
-    }
-    let upper = name.to_ascii_uppercase();
-    if upper == "ASPNETCORE_TOKEN" {
-        judge_token(ctx, child, value);
-    }
-    if OVERWRITTEN.contains(&upper.as_str()) {
-        let what = format!("the value of {name} never arrives: the host computes this variable");
-        ctx.warn(child.at, what, "remove it");
-    }
-    // A value with `%` is known only after expansion.
-    if upper == "ASPNETCORE_PORT" && !value.is_empty() && !value.contains('%') {
-        let fits = value.bytes().all(|byte| byte.is_ascii_digit())
-            && value.parse::<u16>().is_ok_and(|port| PORTS.contains(&port));
-        if !fits {
-            let what = format!("ASPNETCORE_PORT=\"{value}\" is not a port from {} to {}", PORTS.start(), PORTS.end());
-            ctx.error(child.at, what, "remove it: the host chooses a free port");
-        }
-    }
-}
-
-/// The token goes into a header field (RFC 9110 §5.5), and an empty one would pair with anyone.
-fn judge_token(ctx: &mut Context<'_>, child: &Element, value: &str) {
-    const HELP: &str = "remove it: the host makes a new one for each start";
-    let expanded_later = value.contains('%');
-    let fits = value.trim() == value && value.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-    if value.is_empty() || (!fits && !expanded_later) {
-        ctx.error(child.at, "this ASPNETCORE_TOKEN can't be a token: it must be visible ASCII and not empty", HELP);
-        return;
-    }
-    let what = "a fixed ASPNETCORE_TOKEN is honoured, but everyone who can read this file can speak for the host";
-    ctx.warn(child.at, what, HELP);
-}
-
-fn pair(ctx: &mut Context<'_>, child: &Element) -> Option<(String, String)> {
-    ctx.check_attributes(child, &["name", "value"]);
-    for nested in &child.children {
-        ctx.unknown_child(nested, &child.name, &[]);
-    }
-    ctx.stray_text(child);
-    let (name, value) = (child.value("name"), child.value("value"));
-    match (name, value) {
-        (Some(name), Some(value)) if !name.is_empty() => Some((name.to_owned(), value.to_owned())),
-        _ => {
-            let missing = if name.is_none_or(str::is_empty) { "name" } else { "value" };
-            let what = format!("`<{}>` has no {missing}", child.name);
-            ctx.error(child.at, what, format!("write <{} name=\"NAME\" value=\"VALUE\" />", child.name));
-            None
-        }
-    }
-}
-
-fn handler_settings(ctx: &mut Context<'_>, list: &Element, into: &mut Vec<HandlerSetting>) {
-    ctx.check_attributes(list, &[]);
-    for child in ctx.children(list) {
-        match child.name.as_str() {
-            "handlerSetting" => {
-                if let Some((name, value)) = pair(ctx, child) {
-                    let name = judge_setting(ctx, child, name);
-                    let at = ctx.position(child.at);
-                    // The first one of a name counts, as in ANCM.
-                    if !into.iter().any(|other| other.name == name) {
-                        into.push(HandlerSetting { name, value, at });
-                    }
-                }
-            }
-            "clear" => into.clear(),
-            _ => ctx.unknown_child(child, "handlerSettings", &["handlerSetting", "clear"]),
-        }
-    }
-}
-
-fn judge_setting(ctx: &mut Context<'_>, child: &Element, name: String) -> String {
-    let known = HANDLER_SETTINGS.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name));
-    let Some((known, note)) = known else {
-        let names: Vec<&str> = HANDLER_SETTINGS.iter().map(|(known, _)| *known).collect();
-        let what = format!("handlerSetting `{name}` is not known and has no effect");
-        let near = crate::error::nearest(&name, names).map(|near| format!("did you mean `{near}`?"));
-        ctx.warn(child.at, what, near);
-        return name;
-    };
-    if !note.is_empty() {
-        ctx.warn(child.at, format!("handlerSetting `{known}` has no effect: {note}"), "");
-    }
-    (*known).to_owned()
-}
-
-fn recycle(ctx: &mut Context<'_>, list: &Element) {
-    ctx.check_attributes(list, &[]);
-    for child in ctx.children(list) {
-        match child.name.as_str() {
-            "file" => {
-                ctx.check_attributes(child, &["path"]);
-                if child.value("path").is_none_or(str::is_empty) {
-                    ctx.error(child.at, "`<file>` has no path", "write <file path=\".\\app.jar\" />");
-                }
-            }
-            "clear" => {}
-            _ => ctx.unknown_child(child, "recycleOnFileChange", &["file", "clear"]),
-        }
-    }
-    if !list.children.is_empty() {
-        ctx.warn(list.at, "not yet: recycleOnFileChange; a change of these files does not restart the app", "");
-    }
 }

@@ -1,0 +1,75 @@
+//! What the two files say together.
+
+use crate::error::{Problem, Severity};
+use crate::source::{Position, Setting};
+use crate::{Document, PluginsToml, WebConfig};
+
+impl Document {
+    /// Processes that share the requests: `[host.backend] instances`, or else
+    /// `processesPerApplication`.
+    #[must_use]
+    pub fn instances(&self) -> u16 {
+        instances(&self.web_config, &self.plugins_toml).0
+    }
+
+    /// Whether a replacement runs beside what it replaces: as written, and else where no
+    /// port is fixed, which two processes could not share.
+    #[must_use]
+    pub fn overlap(&self) -> bool {
+        let overlap = self.plugins_toml.host.backend.overlap;
+        overlap.value && (overlap.at.is_some() || self.web_config.backend.fixed_port().is_none())
+    }
+}
+
+/// The number, its place, and the name of the setting.
+fn instances(site: &WebConfig, plugins: &PluginsToml) -> (u16, Option<(String, Position)>, &'static str) {
+    if let Some(written) = &plugins.host.backend.instances {
+        let file = plugins.path.clone().unwrap_or_default();
+        return (written.value, Some((file, written.at)), "instances");
+    }
+    let Setting { value, at } = site.backend.processes_per_application;
+    let place = at.map(|at| (site.path.clone(), at));
+    (u16::try_from(value).unwrap_or(u16::MAX), place, "processesPerApplication")
+}
+
+/// What is wrong only because both files say what they say.
+pub(crate) fn check(site: &WebConfig, plugins: &PluginsToml) -> Vec<Problem> {
+    let Some(port) = site.backend.fixed_port() else { return Vec::new() };
+    let fixed = format!("{}:{}:{}", site.path, port.at.line, port.at.column);
+    let mut problems = Vec::new();
+    let (count, place, name) = instances(site, plugins);
+    if let Some((file, at)) = place.filter(|_| count > 1) {
+        problems.push(Problem {
+            severity: Severity::Error,
+            file,
+            line: at.line,
+            column: at.column,
+            what: format!("{name} = {count}, but {} at {fixed} gives them all the same port", port.name),
+            help: Some(format!("remove {}: the host chooses a free port for each", port.name)),
+        });
+    }
+    let overlap = &plugins.host.backend.overlap;
+    match (overlap.at, &plugins.path) {
+        (Some(at), Some(file)) if overlap.value => problems.push(Problem {
+            severity: Severity::Error,
+            file: file.clone(),
+            line: at.line,
+            column: at.column,
+            what: format!("overlap = true, but {} at {fixed} leaves no port for the new process", port.name),
+            help: Some(format!("remove {}, or write overlap = false", port.name)),
+        }),
+        (None, _) => problems.push(Problem {
+            severity: Severity::Warning,
+            file: site.path.clone(),
+            line: port.at.line,
+            column: port.at.column,
+            what: format!("{} fixes the port: a replacement stops the app first, and requests wait", port.name),
+            help: Some(
+                "remove it: the host chooses a free port; or write [host.backend] overlap = false in plugins.toml"
+                    .to_owned(),
+            ),
+        }),
+        _ => {}
+    }
+    problems
+}
