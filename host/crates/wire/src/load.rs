@@ -94,6 +94,19 @@ impl Load {
         self.ejections.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
+    /// Takes it out of the choice until `until`, unless it is out at `now` already:
+    /// of several that notice the same faults, one ejects. How often in a row that
+    /// was done, or none where it was not this call's doing.
+    pub fn eject_once(&self, now: Instant, until: Instant) -> Option<u32> {
+        let before = self.ejected_until_ms.load(Ordering::Relaxed);
+        if before != 0 && before > self.ms(now) {
+            return None;
+        }
+        let taken =
+            self.ejected_until_ms.compare_exchange(before, self.ms(until), Ordering::Relaxed, Ordering::Relaxed);
+        taken.ok().map(|_| self.ejections.fetch_add(1, Ordering::Relaxed).saturating_add(1))
+    }
+
     /// Ejections in a row, without a usable response between them.
     #[must_use]
     pub fn ejections(&self) -> u32 {
@@ -175,6 +188,18 @@ mod tests {
             let in_flight = worker.join().unwrap();
             assert!(in_flight.is_none() || seen == 1);
         }
+    }
+
+    #[test]
+    fn faults_at_once_eject_once() {
+        let born = Instant::now();
+        let load = Load::new(born);
+        let ms = |ms| born + Duration::from_millis(ms);
+        let cases = [(0, 50, Some(1)), (0, 60, None), (49, 60, None), (50, 90, Some(2)), (89, 99, None)];
+        for (now, until, expected) in cases {
+            assert_eq!(load.eject_once(ms(now), ms(until)), expected, "{now} {until}");
+        }
+        assert!(load.is_ejected(ms(89)) && !load.is_ejected(ms(90)));
     }
 
     #[test]
