@@ -13,7 +13,8 @@ use wire::Fault;
 /// once, each at the pace of its receiver. It reads from the backend only when
 /// polled and holds at most one read buffer of 64 KiB.
 ///
-/// Dropping it before its end closes the backend's connection.
+/// The request counts on its instance until the last byte was taken from the
+/// backend; dropping the body before that ends it, and closes the connection.
 pub struct ResponseBody<B>(State<B>);
 
 enum State<B> {

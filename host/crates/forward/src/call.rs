@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use wire::{Fault, Kind};
+use wire::{Fault, InFlight, Kind};
 
 /// Room for body bytes in the read buffer, in bytes: what one connection holds
 /// of a body of any size.
@@ -29,11 +29,13 @@ pub(crate) struct Common {
     pub(crate) counters: Arc<Counters>,
 }
 
-/// A request under way. Dropping it closes the connection.
+/// A request under way. Dropping it closes the connection and leaves the instance.
 pub(crate) struct Call<B> {
     common: Rc<Common>,
     connection: Connection,
     upload: Upload<B>,
+    /// The request's place on its instance.
+    in_flight: InFlight,
     bytes_read: u64,
     length: BodyLength,
     /// Body bytes that came with the head.
@@ -51,11 +53,12 @@ pub(crate) enum Rest<B> {
 
 impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Call<B> {
     /// `connection.head` holds the encoded head.
-    pub(crate) fn new(common: Rc<Common>, connection: Connection, upload: Upload<B>) -> Self {
+    pub(crate) fn new(common: Rc<Common>, connection: Connection, upload: Upload<B>, in_flight: InFlight) -> Self {
         Self {
             common,
             connection,
             upload,
+            in_flight,
             bytes_read: 0,
             length: BodyLength::UntilClose,
             first: Bytes::new(),
@@ -63,7 +66,8 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Call<B> {
         }
     }
 
-    /// Gives the upload back, to be sent elsewhere; closes the connection.
+    /// Gives the upload back, to be sent elsewhere; closes the connection and
+    /// leaves the instance.
     pub(crate) fn into_upload(self) -> Upload<B> {
         self.upload
     }
@@ -163,7 +167,8 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Call<B> {
     /// A request that was not sent to its end is broken off.
     pub(crate) fn leave(self) {
         let clean = self.keep && self.connection.input.is_empty() && self.upload.is_sent(&self.connection);
-        if clean {
+        // A retired instance is being stopped: an idle connection would hold it up.
+        if clean && !self.in_flight.load().is_retired() {
             self.common.pool.borrow_mut().put(self.connection);
         }
     }

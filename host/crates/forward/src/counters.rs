@@ -28,6 +28,9 @@ pub struct Counters {
     connects: AtomicU64,
     reuses: AtomicU64,
     retries: AtomicU64,
+    resends: AtomicU64,
+    ejections: AtomicU64,
+    affinity_hits: AtomicU64,
     faults: [AtomicU64; CLASSES.len()],
 }
 
@@ -47,6 +50,21 @@ impl Counters {
         self.retries.load(Relaxed)
     }
 
+    /// Requests that could not be sent to one instance and went to another.
+    pub fn resends(&self) -> u64 {
+        self.resends.load(Relaxed)
+    }
+
+    /// Instances taken out of the choice after too many faults in a row.
+    pub fn ejections(&self) -> u64 {
+        self.ejections.load(Relaxed)
+    }
+
+    /// Requests whose cookie named the instance that they were sent to.
+    pub fn affinity_hits(&self) -> u64 {
+        self.affinity_hits.load(Relaxed)
+    }
+
     /// Faults by class: a fixed word and its count.
     pub fn faults(&self) -> impl Iterator<Item = (&'static str, u64)> {
         CLASSES.iter().copied().zip(self.faults.iter().map(|count| count.load(Relaxed)))
@@ -62,6 +80,18 @@ impl Counters {
 
     pub(crate) fn retried(&self) {
         increment(&self.retries);
+    }
+
+    pub(crate) fn resent(&self) {
+        increment(&self.resends);
+    }
+
+    pub(crate) fn ejected(&self) {
+        increment(&self.ejections);
+    }
+
+    pub(crate) fn affinity_hit(&self) {
+        increment(&self.affinity_hits);
     }
 
     pub(crate) fn failed(&self, kind: &Kind) {

@@ -2,18 +2,20 @@
 
 use crate::body::ResponseBody;
 use crate::call::{Call, Common, Rest};
+use crate::choice::Chosen;
 use crate::connection::Connection;
 use crate::counters::Counters;
 use crate::inbound::{Asked, BodyLength, Inbound};
 use crate::link::Link;
 use crate::outbound;
 use crate::pool::Pool;
-use crate::retry::{self, Failure};
+use crate::retry::{self, Failure, Verdict};
+use crate::route::{Refusal, Route};
 use crate::settings::ForwardSettings;
 use crate::upload::Upload;
 use bytes::Bytes;
 use http::Method;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, SET_COOKIE};
 use http_body::Body;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -26,7 +28,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use wire::ports::{BackendSignal, BackendState, Forward, Paired};
-use wire::{Exchange, Fault, Framing, Kind, ResponseHead};
+use wire::{Exchange, Fault, Framing, Kind, ResponseHead, Side};
 
 /// One worker's way to the backend. A clone shares its connections.
 #[derive(Clone)]
@@ -48,17 +50,30 @@ impl Forwarder {
         waiting: Arc<AtomicUsize>,
         counters: Arc<Counters>,
     ) -> Self {
-        let link = Link::new(state, signals, waiting, &settings);
         let age_max = Duration::from_millis(settings.idle_connection_ms_max);
         let pool = RefCell::new(Pool::new(settings.idle_connections_max, age_max));
-        let common = Common { settings, pool, counters };
-        Self { common: Rc::new(common), link: Rc::new(link) }
+        let common = Rc::new(Common { settings, pool, counters });
+        let link = Rc::new(Link::new(Rc::clone(&common), state, signals, waiting));
+        Self { common, link }
     }
 
-    /// Where the backend listens, while it is ready.
+    /// Where the backend listens, while it is ready: the first of its instances.
     #[must_use]
     pub fn upstream(&self) -> Option<SocketAddr> {
         self.link.addr()
+    }
+
+    /// Closes idle connections to instances that take no more requests as soon as
+    /// they are replaced or gone, and those that have idled too long. Without it
+    /// that is seen with this worker's next request only.
+    ///
+    /// Runs until the process room's end of the state is gone; to be run beside
+    /// the worker's requests.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn tend(&self) {
+        self.link.tend().await;
     }
 
     async fn exchange<B>(
@@ -74,11 +89,13 @@ impl Forwarder {
         if matches!(request.framing, Framing::Length(length) if length > bytes_max) {
             return Err(Kind::BodyTooLarge(bytes_max).into());
         }
+        let settings = &self.common.settings;
         let mut upload = Upload::new(body, request.framing, bytes_max);
-        let (mut restarted, mut retried) = (false, false);
+        let mut route =
+            Route::new(settings.affinity_cookie.as_ref().and_then(|cookie| cookie.wanted(&request.headers)));
         loop {
-            let backend = self.link.ready().await?;
-            let idle = if retried { None } else { self.common.pool.borrow_mut().take(backend.start) };
+            let Chosen { backend, in_flight } = route.next(&self.link).await?;
+            let idle = if route.needs_new { None } else { self.common.pool.borrow_mut().take(backend.start) };
             let reused = idle.is_some();
             let mut connection = match idle {
                 Some(connection) => {
@@ -87,64 +104,93 @@ impl Forwarder {
                 }
                 None => match self.connect(&backend).await {
                     Ok(connection) => connection,
-                    // It died unnoticed; this request wakes it as the next one would.
-                    Err(refusal) if refusal.suspect && !restarted && self.link.has_left(backend.start).await => {
-                        restarted = true;
+                    Err(refusal) => {
+                        drop(in_flight);
+                        route.turn_away(refusal, &backend, &self.link).await?;
                         continue;
                     }
-                    Err(refusal) => return Err(refusal.fault),
                 },
             };
-            outbound::encode(&mut connection.head, exchange, &backend.token, &self.common.settings);
-            let asked =
-                Asked { head: request.method == Method::HEAD, token: &backend.token, settings: &self.common.settings };
-            let mut call = Call::new(Rc::clone(&self.common), connection, upload);
-            match poll_fn(|cx| call.poll_head(cx, &asked)).await {
-                Ok(Inbound { mut head, length, keep }) => {
-                    let chunked = matches!(length, BodyLength::Chunked(_));
-                    let rest = call.enter_body(length, keep)?;
-                    if let (Rest::Whole(data), true) = (&rest, chunked) {
-                        head.headers.insert(CONTENT_LENGTH, data.len().into());
-                    }
-                    return Ok((head, ResponseBody::new(rest)));
-                }
-                Err(failure) if retry::allows(&failure, reused, &request.method, request.framing.has_body()) => {
-                    self.common.counters.retried();
-                    retried = true;
-                    upload = call.into_upload();
-                    upload.rewind();
-                }
-                Err(failure) => return Err(self.give_up(failure, backend.start)),
+            outbound::encode(&mut connection.head, exchange, &backend.token, settings);
+            let asked = Asked { head: request.method == Method::HEAD, token: &backend.token, settings };
+            let mut call = Call::new(Rc::clone(&self.common), connection, upload, in_flight);
+            let failure = match poll_fn(|cx| call.poll_head(cx, &asked)).await {
+                Ok(inbound) => return self.answer(call, inbound, exchange, &backend, &route),
+                Err(failure) => failure,
+            };
+            let verdict = retry::judge(&failure, reused, &request.method, request.framing.has_body());
+            if verdict == Verdict::Over {
+                return Err(self.give_up(failure, &backend));
+            }
+            upload = call.into_upload();
+            upload.rewind();
+            if verdict == Verdict::Again {
+                self.common.counters.retried();
+                route.go_again(&backend, &self.link);
+            } else {
+                let refusal = Refusal { fault: failure.fault, suspect: true };
+                route.turn_away(refusal, &backend, &self.link).await?;
             }
         }
+    }
+
+    /// Takes a response's head over.
+    ///
+    /// # Errors
+    /// A bad response, if its body is broken already.
+    fn answer<B>(
+        &self,
+        call: Call<B>,
+        inbound: Inbound,
+        exchange: &Exchange,
+        backend: &Paired,
+        route: &Route,
+    ) -> Result<(ResponseHead, ResponseBody<B>), Fault>
+    where
+        B: Body<Data = Bytes, Error = Fault> + Unpin,
+    {
+        let Inbound { mut head, length, keep } = inbound;
+        let chunked = matches!(length, BodyLength::Chunked(_));
+        let rest = call.enter_body(length, keep).inspect_err(|_| self.link.blame(backend))?;
+        backend.load.succeeded();
+        if let (Rest::Whole(data), true) = (&rest, chunked) {
+            head.headers.insert(CONTENT_LENGTH, data.len().into());
+        }
+        if let Some(affinity) = &self.common.settings.affinity_cookie {
+            if route.ask.wanted == Some(backend.affinity) {
+                self.common.counters.affinity_hit();
+            } else if let Some(value) = affinity.set_cookie(backend.affinity, &exchange.conn, &exchange.request.headers)
+            {
+                head.headers.append(SET_COOKIE, value);
+            }
+        }
+        Ok((head, ResponseBody::new(rest)))
     }
 
     /// # Errors
-    /// `ConnectFailed`, or `BackendTimeout` at the connect limit. Where it may be
-    /// the backend's doing, the process room has been told.
+    /// `ConnectFailed`, or `BackendTimeout` at the connect limit.
     async fn connect(&self, backend: &Paired) -> Result<Connection, Refusal> {
         let limit = Duration::from_millis(self.common.settings.connect_ms_max);
-        let refusal = match timeout(limit, Connection::open(backend.addr, backend.start)).await {
+        match timeout(limit, Connection::open(backend.addr, backend.start)).await {
             Ok(Ok(connection)) => {
                 self.common.counters.connected();
-                return Ok(connection);
+                Ok(connection)
             }
-            Ok(Err(error)) => Refusal {
+            Ok(Err(error)) => Err(Refusal {
                 // Others are this machine's shortage: of descriptors, of ports.
                 suspect: matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset),
                 fault: Fault::from(Kind::ConnectFailed).with_detail(error),
-            },
-            Err(_) => Refusal { suspect: true, fault: Kind::BackendTimeout("connect", limit).into() },
-        };
-        if refusal.suspect {
-            self.link.suspect(backend.start);
+            }),
+            Err(_) => Err(Refusal { suspect: true, fault: Kind::BackendTimeout("connect", limit).into() }),
         }
-        Err(refusal)
     }
 
-    fn give_up(&self, failure: Failure, start: u64) -> Fault {
+    fn give_up(&self, failure: Failure, backend: &Paired) -> Fault {
         if failure.closed {
-            self.link.suspect(start);
+            self.link.suspect(backend.start);
+        }
+        if failure.fault.side == Side::Backend {
+            self.link.blame(backend);
         }
         failure.fault
     }
@@ -158,13 +204,6 @@ impl Forwarder {
     pub(crate) fn idle_connections(&self) -> usize {
         self.common.pool.borrow().len()
     }
-}
-
-/// A connection that did not come about.
-struct Refusal {
-    fault: Fault,
-    /// The backend may be dead.
-    suspect: bool,
 }
 
 impl<B> Forward<B> for Forwarder

@@ -12,8 +12,10 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod affinity;
 mod body;
 mod call;
+mod choice;
 mod chunked;
 mod connection;
 mod counters;
@@ -24,9 +26,11 @@ mod link;
 mod outbound;
 mod pool;
 mod retry;
+mod route;
 mod settings;
 mod upload;
 
+pub use affinity::Affinity;
 pub use body::ResponseBody;
 pub use counters::Counters;
 pub use forwarder::Forwarder;

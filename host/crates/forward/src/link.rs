@@ -1,15 +1,16 @@
 //! The backend's state as this worker sees it, and what it tells in return.
 
-use crate::settings::ForwardSettings;
+use crate::call::Common;
+use crate::choice::{self, Ask, Chosen};
 use bytes::Bytes;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use wire::ports::{BackendSignal, BackendState, Paired};
 use wire::{Fault, Kind, StartReport};
 
@@ -17,9 +18,15 @@ use wire::{Fault, Kind, StartReport};
 /// wakes the backend, unless a newer one comes within this time.
 pub(crate) const BACK_OFF_GRACE: Duration = Duration::from_millis(100);
 
+/// Idle connections are swept no more often than this, in milliseconds.
+const TEND_MS_MIN: u64 = 100;
+
 /// The worker's end of the conversation with the process room.
 pub(crate) struct Link {
+    common: Rc<Common>,
     seen: RefCell<Seen>,
+    /// Where the next choice among equals begins.
+    turn: Cell<usize>,
     signals: mpsc::Sender<BackendSignal>,
     waiting: Arc<AtomicUsize>,
     waiting_max: usize,
@@ -30,12 +37,14 @@ pub(crate) struct Link {
 /// The worker's own copy of the state.
 struct Seen {
     state: watch::Receiver<BackendState>,
-    ready: Option<Rc<Paired>>,
+    /// Those that take requests; none while the state is another than `Ready`.
+    instances: Vec<Rc<Paired>>,
 }
 
 /// What a state means for a waiting request.
 enum Look {
-    Ready(Paired),
+    /// Instances, though they may all have retired since.
+    Ready,
     Asleep,
     Busy,
     Down(Arc<StartReport>),
@@ -44,59 +53,88 @@ enum Look {
 
 impl Link {
     pub(crate) fn new(
+        common: Rc<Common>,
         mut state: watch::Receiver<BackendState>,
         signals: mpsc::Sender<BackendSignal>,
         waiting: Arc<AtomicUsize>,
-        settings: &ForwardSettings,
     ) -> Self {
         state.mark_changed();
-        Self {
-            seen: RefCell::new(Seen { state, ready: None }),
-            signals,
-            waiting,
-            waiting_max: settings.waiting_requests_max,
-            waiting_time_max: Duration::from_millis(settings.waiting_ms_max),
-            suspect_time_max: Duration::from_millis(settings.suspect_ms_max),
-        }
+        let settings = &common.settings;
+        let waiting_time_max = Duration::from_millis(settings.waiting_ms_max);
+        let suspect_time_max = Duration::from_millis(settings.suspect_ms_max);
+        let waiting_max = settings.waiting_requests_max;
+        let seen = RefCell::new(Seen { state, instances: Vec::new() });
+        let turn = Cell::new(0);
+        Self { common, seen, turn, signals, waiting, waiting_max, waiting_time_max, suspect_time_max }
     }
 
-    /// The backend, if it is ready. While nothing changes this is one atomic load.
-    pub(crate) fn current(&self) -> Option<Rc<Paired>> {
+    /// Looks at the instances. While nothing changes this is one atomic load;
+    /// with a change, idle connections to others are closed.
+    fn look_at<T>(&self, at: impl FnOnce(&[Rc<Paired>]) -> T) -> T {
         let mut seen = self.seen.borrow_mut();
         // With its writer gone the last state stands.
         if seen.state.has_changed().unwrap_or(true) {
-            let ready = match &*seen.state.borrow_and_update() {
-                BackendState::Ready(instances) => instances.first().cloned().map(Rc::new),
-                _ => None,
-            };
-            seen.ready = ready;
+            self.refresh(&mut seen);
         }
-        seen.ready.clone()
+        at(&seen.instances)
     }
 
-    /// Where the backend listens, if it is ready.
+    #[cold]
+    fn refresh(&self, seen: &mut Seen) {
+        let instances = match &*seen.state.borrow_and_update() {
+            BackendState::Ready(instances) => instances.iter().cloned().map(Rc::new).collect(),
+            _ => Vec::new(),
+        };
+        seen.instances = instances;
+        let taking = seen.instances.iter().filter(|backend| !backend.load.is_retired());
+        self.common.pool.borrow_mut().keep_only(taking.map(|backend| backend.start));
+    }
+
+    /// Closes idle connections that are of no more use, as soon as the state
+    /// changes or they are too old; ends with the writer of the state.
+    pub(crate) async fn tend(&self) {
+        let mut state = self.seen.borrow().state.clone();
+        let age_max = Duration::from_millis(self.common.settings.idle_connection_ms_max.max(TEND_MS_MIN));
+        loop {
+            match timeout(age_max, state.changed()).await {
+                Ok(Ok(())) => self.look_at(|_| ()),
+                Ok(Err(_)) => return,
+                Err(_) => self.common.pool.borrow_mut().sweep(),
+            }
+        }
+    }
+
+    /// Where an instance listens, if one takes requests.
     pub(crate) fn addr(&self) -> Option<SocketAddr> {
-        self.current().map(|paired| paired.addr)
+        self.look_at(|instances| instances.first().map(|backend| backend.addr))
     }
 
-    /// The backend; wakes it and waits where it is not ready.
+    /// An instance with a place on it; none while there is none to choose.
+    pub(crate) fn choose(&self, ask: &Ask) -> Option<Chosen> {
+        self.look_at(|instances| choice::choose(instances, ask, &self.turn, now))
+    }
+
+    /// An instance; wakes the backend and waits where none takes requests.
     ///
     /// # Errors
-    /// `QueueFull` above the limit of waiting requests, `StartFailed` with the
-    /// report of an attempt that ended while the request waited (or whose
-    /// back-off still runs), `BackendTimeout` after the waiting limit, `Stopping`
-    /// where nobody is left to start it.
+    /// `Offline` at once, `QueueFull` above the limit of waiting requests,
+    /// `StartFailed` with the report of an attempt that ended while the request
+    /// waited (or whose back-off still runs), `BackendTimeout` after the waiting
+    /// limit, `Stopping` where nobody is left to start it.
     ///
     /// # Cancel safety
     /// Dropping it gives its place in the queue back.
-    pub(crate) async fn ready(&self) -> Result<Rc<Paired>, Fault> {
-        match self.current() {
-            Some(paired) => Ok(paired),
-            None => self.wait().await,
+    pub(crate) async fn ready(&self, ask: &Ask) -> Result<Chosen, Fault> {
+        match self.choose(ask) {
+            Some(chosen) => Ok(chosen),
+            None => self.wait(ask).await,
         }
     }
 
-    async fn wait(&self) -> Result<Rc<Paired>, Fault> {
+    async fn wait(&self, ask: &Ask) -> Result<Chosen, Fault> {
+        if let BackendState::Offline(page) = &*self.seen.borrow().state.borrow() {
+            return Err(Kind::Offline(page.clone()).into());
+        }
         let _place = Place::take(&self.waiting, self.waiting_max).ok_or(Kind::QueueFull)?;
         let mut state = self.seen.borrow().state.clone();
         let deadline = Instant::now() + self.waiting_time_max;
@@ -105,7 +143,11 @@ impl Link {
             let look = look(&state.borrow_and_update());
             let (mut until, mut stale) = (deadline, None);
             match look {
-                Look::Ready(paired) => return Ok(Rc::new(paired)),
+                Look::Ready => {
+                    if let Some(chosen) = self.choose(ask) {
+                        return Ok(chosen);
+                    }
+                }
                 Look::Asleep => self.tell_wake(deadline).await?,
                 Look::Busy => {}
                 Look::Offline(page) => return Err(Kind::Offline(page).into()),
@@ -135,12 +177,40 @@ impl Link {
         let _lost_is_fine = self.signals.try_send(BackendSignal::Suspect { start });
     }
 
-    /// True once the state is no longer `Ready` with this start; false if it
-    /// stays so for the suspect limit, or if too many requests wait already.
-    pub(crate) async fn has_left(&self, start: u64) -> bool {
+    /// Counts a request that goes to another instance.
+    pub(crate) fn resent(&self) {
+        self.common.counters.resent();
+    }
+
+    /// Counts a fault of an instance. Too many in a row take it out of the choice
+    /// for a while, unless no other could be chosen then.
+    pub(crate) fn blame(&self, backend: &Paired) {
+        let settings = &self.common.settings;
+        if backend.load.failed() < settings.eject_faults_max {
+            return;
+        }
+        let is_other = |other: &&Rc<Paired>| {
+            other.start != backend.start && !other.load.is_retired() && !choice::is_ejected(other, now)
+        };
+        if self.look_at(|instances| instances.iter().any(|other| is_other(&other))) {
+            let until = now() + settings.ejection(backend.load.ejections());
+            if backend.load.eject_once(now(), until).is_some() {
+                self.common.counters.ejected();
+            }
+        }
+    }
+
+    /// True once there may be another instance than these; false if there is none
+    /// for the suspect limit, or if too many requests wait already.
+    pub(crate) async fn has_left(&self, refused: &[u64]) -> bool {
         let Some(_place) = Place::take(&self.waiting, self.waiting_max) else { return false };
         let mut state = self.seen.borrow().state.clone();
-        let left = state.wait_for(|state| !matches!(state, BackendState::Ready(instances) if instances.iter().any(|instance| instance.start == start)));
+        let left = state.wait_for(|state| match state {
+            BackendState::Ready(instances) => {
+                instances.iter().any(|backend| !refused.contains(&backend.start) && !backend.load.is_retired())
+            }
+            _ => true,
+        });
         matches!(timeout_at(Instant::now() + self.suspect_time_max, left).await, Ok(Ok(_)))
     }
 
@@ -161,12 +231,17 @@ impl Link {
 
 fn look(state: &BackendState) -> Look {
     match state {
-        BackendState::Ready(instances) => instances.first().cloned().map_or(Look::Busy, Look::Ready),
+        BackendState::Ready(_) => Look::Ready,
         BackendState::Idle => Look::Asleep,
         BackendState::Offline(page) => Look::Offline(page.clone()),
         BackendState::Starting | BackendState::Draining => Look::Busy,
         BackendState::Down(report) => Look::Down(Arc::clone(report)),
     }
+}
+
+/// The clock of [`wire::Load`].
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }
 
 /// A place among the waiting requests of all workers.

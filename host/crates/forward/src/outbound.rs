@@ -2,14 +2,14 @@
 
 use crate::settings::ForwardSettings;
 use bytes::{BufMut as _, BytesMut};
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use wire::exchange::Credential;
 use wire::{Exchange, Framing, PairingToken, fields};
 
 /// Encodes the head of `exchange` into `out`: request line with the target as
 /// the client sent it, `Host`, the client's fields in their order, forwarded
-/// facts, the credential, framing, and the token last.
+/// facts, the credential, framing, and the token last. The affinity cookie stays here.
 ///
 /// Admission has cleaned the fields already; what plugins added since then is
 /// held to the same rules here, so that framing and pairing are always ours.
@@ -26,8 +26,12 @@ pub(crate) fn encode(out: &mut BytesMut, exchange: &Exchange, token: &PairingTok
 
     let credential = &exchange.shared.credential;
     for (name, value) in &request.headers {
-        if !is_ours(name, settings) && !is_replaced(name, credential) {
-            put_field(out, name.as_str().as_bytes(), value.as_bytes());
+        if is_ours(name, settings) || is_replaced(name, credential) {
+            continue;
+        }
+        match &settings.affinity_cookie {
+            Some(affinity) if name == COOKIE => affinity.put_others(out, value.as_bytes()),
+            _ => put_field(out, name.as_str().as_bytes(), value.as_bytes()),
         }
     }
     let known = exchange.conn.trusted.then_some(&request.headers);

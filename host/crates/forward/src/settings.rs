@@ -1,7 +1,11 @@
 //! What an operator may choose about forwarding.
 
+use crate::affinity::Affinity;
 use http::HeaderName;
 use std::time::Duration;
+
+/// Doubling does not lead above this, in milliseconds.
+const EJECT_MS_MAX: u64 = 300_000;
 
 /// Settings of one worker's forwarding.
 #[derive(Clone, Debug)]
@@ -38,6 +42,16 @@ pub struct ForwardSettings {
     /// Further field names that carry the token beside `MS-ASPNETCORE-TOKEN`;
     /// default none. They are removed from requests and responses.
     pub token_headers: Vec<HeaderName>,
+    /// The cookie by which a client gets the same instance again; default none.
+    pub affinity_cookie: Option<Affinity>,
+    /// Faults in a row, of all workers, after which an instance is out of the
+    /// choice for a while; default 5. One that is the last to choose stays in it.
+    /// A fault is a connection refused, closed before a head or timed out, or a
+    /// bad response; an answer of any status starts the count anew.
+    pub eject_faults_max: u32,
+    /// Milliseconds that an instance is out of the choice; default 10,000. Doubled
+    /// with each time in a row, up to 300,000 or this value if it is larger.
+    pub eject_ms: u64,
 }
 
 impl Default for ForwardSettings {
@@ -54,6 +68,9 @@ impl Default for ForwardSettings {
             idle_connections_max: 128,
             idle_connection_ms_max: 60_000,
             token_headers: Vec::new(),
+            affinity_cookie: None,
+            eject_faults_max: 5,
+            eject_ms: 10_000,
         }
     }
 }
@@ -62,6 +79,12 @@ impl ForwardSettings {
     /// The idle limit, if there is one.
     pub(crate) fn idle_limit(&self) -> Option<Duration> {
         limit(self.idle_ms_max)
+    }
+
+    /// How long an instance is out of the choice that was so `ejections` times in a row.
+    pub(crate) fn ejection(&self, ejections: u32) -> Duration {
+        let doubled = self.eject_ms.saturating_mul(1u64.checked_shl(ejections).unwrap_or(u64::MAX));
+        Duration::from_millis(doubled.min(EJECT_MS_MAX.max(self.eject_ms)))
     }
 
     /// The limit for a response's first byte, if there is one.
@@ -73,4 +96,29 @@ impl ForwardSettings {
 /// Milliseconds as a limit; 0 is none.
 fn limit(ms: u64) -> Option<Duration> {
     (ms > 0).then(|| Duration::from_millis(ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ForwardSettings;
+
+    #[test]
+    fn an_ejection_is_twice_as_long_as_the_one_before() {
+        let cases = [
+            (10_000, 0, 10_000),
+            (10_000, 1, 20_000),
+            (10_000, 4, 160_000),
+            (10_000, 5, 300_000),
+            (10_000, 63, 300_000),
+            (10_000, 64, 300_000),
+            (10_000, u32::MAX, 300_000),
+            (300_000, 1, 300_000),
+            (3_600_000, 0, 3_600_000),
+            (3_600_000, 9, 3_600_000),
+        ];
+        for (eject_ms, ejections, expected) in cases {
+            let settings = ForwardSettings { eject_ms, ..ForwardSettings::default() };
+            assert_eq!(settings.ejection(ejections).as_millis(), expected, "{eject_ms} {ejections}");
+        }
+    }
 }
