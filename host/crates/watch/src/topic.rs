@@ -117,3 +117,6 @@ fn difference(old: &Snapshot, new: &Snapshot) -> Vec<std::path::PathBuf> {
     paths.sort();
     paths
 }
+
+#[cfg(test)]
+mod tests;

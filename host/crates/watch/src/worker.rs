@@ -207,3 +207,6 @@ fn parent_of(parent: &Path, folder: &Path) -> Option<(PathBuf, Identity, std::ff
     let identity = Identity::of(&fs::metadata(&path).ok()?);
     Some((path, identity, folder.file_name()?.to_owned()))
 }
+
+#[cfg(test)]
+mod tests;
