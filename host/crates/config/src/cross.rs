@@ -58,7 +58,7 @@ pub(crate) fn check(site: &WebConfig, plugins: &PluginsToml) -> Vec<Problem> {
             what: format!("overlap = true, but {} at {fixed} leaves no port for the new process", port.name),
             help: Some(format!("remove {}, or write overlap = false", port.name)),
         }),
-        (None, _) => problems.push(Problem {
+        (None, _) if problems.is_empty() => problems.push(Problem {
             severity: Severity::Warning,
             file: site.path.clone(),
             line: port.at.line,
@@ -73,3 +73,6 @@ pub(crate) fn check(site: &WebConfig, plugins: &PluginsToml) -> Vec<Problem> {
     }
     problems
 }
+
+#[cfg(test)]
+mod tests;

@@ -173,13 +173,24 @@ fn section(path: &str, backend: &Backend) -> Group {
         HostingModel::InProcess => "inprocess (runs out of process)",
     };
     lines.add("hostingModel", model, backend.hosting_model.at);
-    for setting in &backend.handler_settings {
-        lines.add(format!("handlerSetting {}", setting.name), &setting.value, Some(setting.at));
-    }
+    handler_settings(&mut lines, backend);
     for file in &backend.recycle_files {
         lines.add("recycleOnFileChange", &file.value, Some(file.at));
     }
     lines.into_group(backend.section.value.as_str())
+}
+
+/// Those that are applied with what holds, the others as written.
+fn handler_settings(lines: &mut Lines<'_>, backend: &Backend) {
+    const APPLIED: [&str; 3] =
+        ["enableOutOfProcessConsoleRedirection", "disallowRotationOnConfigChange", "shutdownDelay"];
+    let [console, rotation, delay] = APPLIED.map(|name| format!("handlerSetting {name}"));
+    lines.setting(&console, &backend.console_redirection);
+    lines.setting(&rotation, &backend.disallow_rotation_on_config_change);
+    lines.setting(&delay, &backend.shutdown_delay_ms);
+    for setting in backend.handler_settings.iter().filter(|setting| !APPLIED.contains(&&*setting.name)) {
+        lines.add(format!("handlerSetting {}", setting.name), &setting.value, Some(setting.at));
+    }
 }
 
 fn scope(groups: &mut Vec<Group>, path: &str, place: &str, scope: &Scope) {

@@ -8,10 +8,13 @@ fn defaults_are_marked_and_the_rest_has_its_place() {
     let effective = Effective::new(&document);
     let text = effective.to_string();
     for line in [
-        "  processPath              \"dotnet\"               web.config:6",
-        "  startupTimeLimit         120                    (default)",
-        "  stdoutLogFile            \".\\aspnetcore-stdout\"  (default)",
-        "  requestTimeout           120 s                  (default)",
+        "  processPath                                          \"dotnet\"               web.config:6",
+        "  startupTimeLimit                                     120                    (default)",
+        "  stdoutLogFile                                        \".\\aspnetcore-stdout\"  (default)",
+        "  requestTimeout                                       120 s                  (default)",
+        "  handlerSetting enableOutOfProcessConsoleRedirection  true                   (default)",
+        "  handlerSetting shutdownDelay                         0                      (default)",
+        "  instances         1 (processesPerApplication)  (default)",
         "  StaticFile          * * -> files (none are served)  (default)",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");

@@ -15,7 +15,7 @@ pub struct Identity {
     pub group: Option<Spanned<String>>,
     /// Mode bits that are taken from files it creates (0–0o777), written in octal: `"027"`.
     pub umask: Option<Spanned<u32>>,
-    /// Its niceness (-20–19).
+    /// Added to the host's own niceness (-20–19).
     pub nice: Option<Spanned<i32>>,
     /// Open files of one process (16–1,073,741,816).
     pub open_files_max: Option<Spanned<u64>>,
