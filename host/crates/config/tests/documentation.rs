@@ -40,3 +40,50 @@ fn every_setting_that_check_shows_is_documented() {
     }
     assert!(seen > 60, "{seen} settings");
 }
+
+/// The names of a group of source lines such as `"backend-ready"`, each once.
+fn names(text: &str) -> Vec<String> {
+    let mut names: Vec<String> = text
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| word.starts_with("backend-") || *word == "stdout-log-failed")
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[test]
+fn every_event_of_the_applications_life_is_documented() {
+    let page = page();
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../src/tell");
+    let read = |path: PathBuf| std::fs::read_to_string(path).expect("the host's own words are there");
+    let told = read(folder.join("fleet.rs")) + &read(folder.with_extension("rs"));
+    let names = names(&told);
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(page.contains(&format!("\n| `{name}` |")), "the event {name} is not documented");
+    }
+}
+
+#[test]
+fn every_link_within_the_page_leads_somewhere() {
+    let page = page();
+    let anchor = |title: &str| -> String {
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    };
+    let titles: Vec<String> = page
+        .lines()
+        .filter_map(|line| {
+            line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with("##")).map(anchor)
+        })
+        .collect();
+    let links: Vec<&str> = page.split("](#").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    assert!(links.len() > 10, "{links:?}");
+    for link in links {
+        assert!(titles.iter().any(|title| title == link), "#{link} is no heading of {titles:?}");
+    }
+}
