@@ -3,7 +3,7 @@
 use crate::command::CommandLine;
 use crate::environment::Table;
 use crate::event::Ended;
-use crate::output::{LogSink, Output};
+use crate::output::{Output, Sink};
 use crate::pairing;
 use crate::platform::{self, Kept, Launch, Owner};
 use crate::port::{self, NoPort};
@@ -128,13 +128,13 @@ async fn kill(kept: &mut Kept) -> Option<Ended> {
 ///
 /// # Cancel safety
 /// Dropping the future kills what was started.
-pub(crate) async fn attempt(settings: &Settings, deadline: Instant, log: Option<LogSink>) -> Result<Running, Failed> {
+pub(crate) async fn attempt(settings: &Settings, deadline: Instant, sink: Sink) -> Result<Running, Failed> {
     let (launch, token, port, command) = prepare(settings)?;
     let system = |summary| Failed::early(StartFailure::System, summary, true).of(&command, port);
     let launching = Kept::launch(&settings.keeper, &launch, settings.console_redirection, (token.clone(), port));
     let (kept, pipe) = launching.await.map_err(|e| system(format!("No keeper process could be started: {e}.")))?;
     drop(launch);
-    let output = Output::read(pipe, &token, log);
+    let output = Output::read(pipe, &token, sink);
     let mut trial = Trial { settings, kept, output, port, pid: 0, ended: None };
     match trial.wait(deadline).await {
         Ok((addr, listening_pid)) => Ok(Running {

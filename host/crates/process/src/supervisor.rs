@@ -4,7 +4,7 @@ use crate::attempt::{Running, attempt};
 use crate::environment;
 use crate::event::{Ended, Event, Events};
 use crate::machine::{Action, Happening, Machine, Policy};
-use crate::output::LogFile;
+use crate::output::{Outlets, Sink};
 use crate::pairing;
 use crate::report::{Failed, seconds};
 use crate::settings::Settings;
@@ -62,7 +62,7 @@ struct Shell {
     machine: Machine,
     attempting: Option<Attempting>,
     running: Option<Running>,
-    log: Option<LogFile>,
+    log: Option<Outlets>,
     /// What the last attempt or crash left for the next report.
     last: Failed,
     report: Option<Arc<StartReport>>,
@@ -227,13 +227,13 @@ impl Shell {
     fn begin(&mut self, settings: &Arc<Settings>, start: u64, number: u32, deadline: Instant) {
         if number == 1 {
             self.wake_at = None;
-            self.log = LogFile::create(settings, &self.events);
+            self.log = Some(Outlets::open(settings, &self.events, start, 1));
         }
         self.attempts = number;
         self.events.tell(Event::Starting { start, attempt: number });
-        let log = self.log.as_ref().map(LogFile::sink);
+        let sink = self.log.as_ref().map_or_else(Sink::default, Outlets::sink);
         let settings = Arc::clone(settings);
-        self.attempting = Some(Box::pin(async move { attempt(&settings, deadline, log).await }));
+        self.attempting = Some(Box::pin(async move { attempt(&settings, deadline, sink).await }));
     }
 
     /// Takes an attempt's result in.

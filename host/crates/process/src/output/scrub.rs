@@ -1,5 +1,6 @@
 //! Takes the pairing token out of a stream of bytes.
 
+use super::escape::find;
 use wire::PairingToken;
 
 /// What stands in the token's place.
@@ -20,11 +21,12 @@ impl Scrubber {
     /// The next piece without the token. At most the token's length is held back.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         let token = self.token.reveal();
+        let Some(&first) = token.first() else { return bytes.to_vec() };
         let mut input = std::mem::take(&mut self.held);
         input.extend_from_slice(bytes);
         let mut out = Vec::with_capacity(input.len());
         let mut rest = input.as_slice();
-        while let Some(at) = rest.iter().position(|b| Some(b) == token.first()) {
+        while let Some(at) = find(rest, first) {
             let (before, candidate) = rest.split_at(at);
             out.extend_from_slice(before);
             if let Some(after) = candidate.strip_prefix(token) {

@@ -1,5 +1,6 @@
 //! The part of the output that is kept in memory.
 
+use super::escape::{escape, find};
 use std::collections::VecDeque;
 
 /// Of the beginning, this many bytes are kept.
@@ -27,7 +28,7 @@ impl Store {
         let room = HEAD_BYTES_MAX - self.head.len();
         self.head.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
         let mut rest = bytes;
-        while let Some(at) = rest.iter().position(|b| *b == b'\n') {
+        while let Some(at) = find(rest, b'\n') {
             let (line, after) = rest.split_at(at);
             self.append(line);
             self.end_line();
@@ -86,23 +87,6 @@ impl Store {
         lines.extend(end);
         lines
     }
-}
-
-fn escape(line: &[u8]) -> String {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let text = String::from_utf8_lossy(line);
-    if !text.contains(char::is_control) {
-        return text.into_owned();
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if c.is_control() {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 #[cfg(test)]
