@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
 use notify::{Event, EventKind};
@@ -22,7 +22,7 @@ const TROUBLES_MAX: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Role {
     /// The folder, or one below it, of the topic at this index.
-    Within { topic: usize, below: PathBuf, what: What },
+    Within { topic: usize, below: PathBuf, what: Arc<What> },
     /// The folder that holds the topic's folder, which has this name.
     Beside { topic: usize, name: OsString },
 }

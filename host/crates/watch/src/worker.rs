@@ -186,10 +186,11 @@ impl Worker {
 fn places(index: usize, topic: &Topic, look: &Look) -> Vec<Place> {
     let folder = &topic.watched.folder;
     let mut places = Vec::new();
+    let what = Arc::new(topic.watched.what.clone());
     let real = fs::canonicalize(folder).ok();
     for (below, identity) in &look.folders {
         if let Some(real) = &real {
-            let role = Role::Within { topic: index, below: below.clone(), what: topic.watched.what.clone() };
+            let role = Role::Within { topic: index, below: below.clone(), what: Arc::clone(&what) };
             let path = if below.as_os_str().is_empty() { real.clone() } else { real.join(below) };
             places.push(Place { path, identity: *identity, role });
         }
