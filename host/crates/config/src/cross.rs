@@ -1,6 +1,7 @@
 //! What the two files say together.
 
 use crate::error::{Problem, Severity};
+use crate::plugins_toml::watch_glob;
 use crate::source::{Position, Setting};
 use crate::{Document, PluginsToml, WebConfig};
 
@@ -34,6 +35,37 @@ fn instances(site: &WebConfig, plugins: &PluginsToml) -> (u16, Option<(String, P
 
 /// What is wrong only because both files say what they say.
 pub(crate) fn check(site: &WebConfig, plugins: &PluginsToml) -> Vec<Problem> {
+    let mut problems = fixed_port(site, plugins);
+    problems.extend(own_logs(site, plugins));
+    problems
+}
+
+/// An app whose own log files are watched would be replaced for every one of them.
+fn own_logs(site: &WebConfig, plugins: &PluginsToml) -> Vec<Problem> {
+    let (Some(file), true) = (&plugins.path, site.backend.stdout_log_enabled.value) else { return Vec::new() };
+    let log = site.backend.stdout_log_file.value.replace('\\', "/");
+    let log = format!("{}_20260101000000_1.log", log.trim_start_matches("./"));
+    let matches = |glob: &str| watch_glob(glob).is_ok_and(|glob| glob.compile_matcher().is_match(&log));
+    let watched = plugins.host.backend.watch.iter().filter(|glob| matches(&glob.value));
+    watched
+        .map(|glob| Problem {
+            severity: Severity::Error,
+            file: file.clone(),
+            line: glob.at.line,
+            column: glob.at.column,
+            what: format!(
+                "\"{}\" also watches the app's own log files, such as {log}: it would be replaced for each line",
+                glob.value
+            ),
+            help: Some(
+                "name what a deploy changes: \"*.dll\", \"bin/**/*.so\"; or let stdoutLogFile name another folder"
+                    .to_owned(),
+            ),
+        })
+        .collect()
+}
+
+fn fixed_port(site: &WebConfig, plugins: &PluginsToml) -> Vec<Problem> {
     let Some(port) = site.backend.fixed_port() else { return Vec::new() };
     let fixed = format!("{}:{}:{}", site.path, port.at.line, port.at.column);
     let mut problems = Vec::new();

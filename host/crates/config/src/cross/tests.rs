@@ -78,3 +78,20 @@ fn a_fixed_port_leaves_no_room_for_a_replacement_beside() {
     assert_eq!(told(&singleton), "applied\n");
     assert!(!singleton.expect("it is right").overlap());
 }
+
+#[test]
+fn an_app_is_not_replaced_for_its_own_log() {
+    const LOGS: &str = "stdoutLogEnabled=\"true\" stdoutLogFile=\".\\logs\\stdout\"";
+    let watching =
+        |attributes: &str, globs: &str| told(&site(attributes, "", &format!("[host.backend]\nwatch = {globs}\n")));
+    for globs in ["[\"*.dll\", \"**\"]", "[\"*.dll\", \"logs/*\"]", "[\"*.dll\", \"**/*.log\"]"] {
+        let text = watching(LOGS, globs);
+        assert!(
+            text.starts_with("refused\nplugins.toml:2:19: error: ")
+                && text.contains("logs/stdout_20260101000000_1.log"),
+            "{text}"
+        );
+    }
+    assert_eq!(watching(LOGS, "[\"*.dll\", \"*\", \"wwwroot/**\"]"), "applied\n");
+    assert_eq!(watching("", "[\"**\"]"), "applied\n", "no log is written");
+}

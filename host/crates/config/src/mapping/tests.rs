@@ -87,6 +87,7 @@ fn lengths_are_refused_one_byte_over_the_limit() {
     );
 }
 
+/// L24: the first mapping that fits by path, verb and resource decides.
 #[test]
 fn the_first_match_wins_and_resources_are_looked_up() {
     let site = site(&format!(
@@ -134,6 +135,7 @@ fn without_a_mapping_the_answer_is_404_and_with_another_verb_405() {
     );
 }
 
+/// L23: a mapping that was removed before may be added again.
 #[test]
 fn clear_leaves_nothing_and_remove_one_less() {
     let cleared = site(&format!("<handlers><clear/>{}</handlers>", APP.replace("path=\"*\"", "path=\"api/*\"")));
@@ -181,6 +183,7 @@ fn request_filtering_of_verbs_segments_and_escapes() {
     check(&cleared, &[("GET /web.config", "app")]);
 }
 
+/// L25: what stands in a `location` holds below its path only.
 #[test]
 fn locations_hold_at_their_path_and_below() {
     let site = whole(

@@ -94,3 +94,51 @@ fn handler_settings_that_are_applied() {
     let cleared = twice.replacen("/>", "/><clear />", 1);
     assert_eq!(settings(&cleared).expect("it is right").shutdown_delay_ms.value, 2);
 }
+
+/// L21: without a program nothing could be started, so the file is refused.
+#[test]
+fn a_program_must_be_named() {
+    for path in ["", "processPath=\"\"", "processPath=\" \t\""] {
+        let text = SMALLEST.replace("processPath=\"dotnet\"", path);
+        let problems = read(Some(File::new("web.config", text)), None, &Facts::default()).expect_err("no program");
+        let told = problems.to_string();
+        assert!(told.contains("there is no program to start"), "{told}");
+        assert!(told.contains("write the program to start"), "{told}");
+    }
+}
+
+/// L22: what nobody knows is refused with its place, attribute or child.
+#[test]
+fn unknown_names_are_refused() {
+    for (inside, place) in [
+        ("startupRetryCount=\"1\" />", "web.config:6:38: error: attribute `startupRetryCount` is not known"),
+        ("Arguments=\"a\" />", "web.config:6:38: error: attribute `Arguments` is not known"),
+        (
+            "><environmentVariable name=\"A\" value=\"\" /></aspNetCore>",
+            "web.config:6:39: error: `<environmentVariable>` is not known",
+        ),
+        (
+            "><environmentVariables><add name=\"A\" value=\"\" /></environmentVariables></aspNetCore>",
+            "web.config:6:61: error: `<add>` is not known",
+        ),
+    ] {
+        let told = backend(inside).expect_err(inside);
+        assert!(told.contains(place), "{told}");
+    }
+}
+
+/// L23: a name stands once among the mappings, unless it is removed before.
+#[test]
+fn a_mapping_is_added_once() {
+    const ADD: &str = "<add name=\"aspNetCore\" path=\"*\" verb=\"*\" modules=\"AspNetCoreModuleV2\" />";
+    let site = |between: &str| {
+        let text = SMALLEST.replace(ADD, &format!("{ADD}{between}{ADD}"));
+        read(Some(File::new("web.config", text)), None, &Facts::default())
+            .map(drop)
+            .map_err(|problems| problems.to_string())
+    };
+    let told = site("").expect_err("it is there already");
+    assert!(told.contains("a handler named `aspNetCore` is in line 4 already"), "{told}");
+    assert_eq!(site("<remove name=\"aspNetCore\" />"), Ok(()));
+    assert_eq!(site("<clear />"), Ok(()));
+}
