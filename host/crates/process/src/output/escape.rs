@@ -10,6 +10,12 @@ pub(super) fn find(bytes: &[u8], byte: u8) -> Option<usize> {
     passed.checked_sub(1).filter(|last| bytes.get(*last) == Some(&byte))
 }
 
+/// Where `byte` last stands.
+pub(super) fn find_last(bytes: &[u8], byte: u8) -> Option<usize> {
+    // Long pieces without it are passed at the speed of the library's search.
+    if bytes.contains(&byte) { bytes.iter().rposition(|b| *b == byte) } else { None }
+}
+
 /// One line as text: invalid UTF-8 replaced; control characters, line and
 /// paragraph separators and signs that turn the direction of writing escaped, so
 /// that it can't move the cursor, look like several lines or like other text.
@@ -50,12 +56,14 @@ pub(super) fn cut(line: &[u8], max: usize) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, escape, find};
+    use super::{cut, escape, find, find_last};
 
     #[test]
     fn bytes_are_found() {
-        for (bytes, expected) in [("", None), ("a", None), ("\n", Some(0)), ("ab\nc\n", Some(2)), ("ab\n", Some(2))] {
-            assert_eq!(find(bytes.as_bytes(), b'\n'), expected, "{bytes:?}");
+        let cases = [("", None), ("a", None), ("\n", Some((0, 0))), ("ab\nc\n", Some((2, 4))), ("ab\n", Some((2, 2)))];
+        for (bytes, expected) in cases {
+            let both = find(bytes.as_bytes(), b'\n').zip(find_last(bytes.as_bytes(), b'\n'));
+            assert_eq!(both, expected, "{bytes:?}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! It may wait for the disk as long as the disk likes: it runs in a thread of
 //! its own, and whoever hands pieces over never waits for it.
 
-use super::escape::find;
+use super::escape::{find, find_last};
 use super::name::{Place, Stamp};
 use super::platform;
 use super::trouble::Trouble;
@@ -193,7 +193,7 @@ impl Writer {
                 Err(e) => return Err(e),
             };
             let (done, after) = rest.split_at(count);
-            self.line = match done.iter().rposition(|b| *b == b'\n') {
+            self.line = match find_last(done, b'\n') {
                 Some(end) => (done.len() - end - 1) as u64,
                 None => self.line + count as u64,
             };
@@ -252,7 +252,7 @@ fn share(bytes: u64, line: u64, bytes_max: u64, rest: &[u8]) -> (usize, bool) {
     let Some(fitting) = rest.get(..size(room)).filter(|fitting| fitting.len() < rest.len()) else {
         return (rest.len(), false);
     };
-    if let Some(end) = fitting.iter().rposition(|b| *b == b'\n') {
+    if let Some(end) = find_last(fitting, b'\n') {
         return (end + 1, true);
     }
     if line == 0 && bytes > 0 {

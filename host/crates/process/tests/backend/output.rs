@@ -1,7 +1,31 @@
 //! What the backend prints, and the log file.
 
-use crate::harness::House;
-use gatelodge_process::Event;
+use crate::harness::{House, PROBE};
+use gatelodge_process::{Event, OutputSettings, Settings};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The log files in a folder.
+fn logs(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == "log")).collect()
+}
+
+/// Runs a line of shell instead of the probe.
+fn shell(settings: &mut Settings, line: &str) {
+    settings.process_path = "/bin/sh".into();
+    settings.arguments = format!("-c \"{line}\"");
+    settings.attempts_max = 1;
+}
+
+/// The lines that were told for the host's log.
+fn lines(house: &House) -> Vec<String> {
+    let line = |event: &Event| match event {
+        Event::OutputLine { instance: 1, line, .. } => Some(line.clone()),
+        _ => None,
+    };
+    house.events.lock().unwrap().iter().filter_map(line).collect()
+}
 
 /// L52: named as the ASP.NET Core module names it.
 #[tokio::test]
@@ -81,4 +105,123 @@ async fn without_redirection_nothing_is_kept() {
     assert!(report.last_lines.is_empty());
     assert!(!house.events.lock().unwrap().iter().any(|e| matches!(e, Event::OutputLogFailed { .. })));
     assert_eq!(std::fs::read_dir(house.dir.path()).unwrap().count(), 1, "the record alone");
+}
+
+#[tokio::test]
+async fn a_gigabyte_without_a_line_end_holds_nobody_up() {
+    let mut house = House::with("", |s| {
+        shell(s, "head -c 1073741824 /dev/zero; echo; echo done; exit 4");
+        s.start_limit = Duration::from_secs(60);
+        s.stdout_log = Some("logs/x".into());
+        s.output = OutputSettings { file_bytes_max: 1 << 20, files_max: 3, to_log: true, ..OutputSettings::default() };
+    });
+    let resident = resident_bytes();
+    let report = house.fail().await;
+    assert_eq!(report.ended.as_deref(), Some("exit code 4"));
+    house.stop().await;
+    // Other tests of this process need memory too, but none of them a tenth of that.
+    assert!(resident_bytes().saturating_sub(resident) < 100 << 20);
+    assert_eq!(report.last_lines.last().map(String::as_str), Some("done"));
+    assert!(report.last_lines.iter().map(String::len).sum::<usize>() < 256 * 1024);
+    let told = lines(&house);
+    assert_eq!(told.last().map(String::as_str), Some("done"));
+    assert!(told.first().unwrap().ends_with(&format!(" [{} more bytes]", (1 << 30) - 8 * 1024)));
+    let files = logs(&house.dir.path().join("logs"));
+    assert_eq!(files.len(), 3);
+    assert!(files.iter().all(|file| std::fs::metadata(file).unwrap().len() <= (1 << 20) + 64 * 1024 + 200));
+}
+
+fn resident_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    status.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap() * 4096
+}
+
+#[tokio::test]
+async fn lines_reach_the_hosts_log_without_the_token() {
+    let mut house = House::with("print-token print=\x1b[31mred eprint=two exit=1", |s| {
+        s.output.to_log = true;
+        s.attempts_max = 1;
+    });
+    house.fail().await;
+    house.stop().await;
+    let mut told = lines(&house);
+    told.sort();
+    told.dedup();
+    assert_eq!(told, ["\\u{1b}[31mred", "expected token [pairing token] here", "two"]);
+}
+
+#[tokio::test]
+async fn every_start_of_a_second_has_a_file_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let prefix = dir.path().join("shared").display().to_string();
+    let mut houses: Vec<House> = (0..6)
+        .map(|n| {
+            let prefix = prefix.clone();
+            House::with(&format!("print=house-{n}"), move |s| s.stdout_log = Some(prefix))
+        })
+        .collect();
+    for house in &mut houses {
+        house.up().await;
+    }
+    for house in &mut houses {
+        house.stop().await;
+        assert!(house.told().matches("OutputLogFailed").count() == 0);
+    }
+    let mut texts: Vec<String> = logs(dir.path()).iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    texts.sort();
+    assert_eq!(texts, (0..6).map(|n| format!("house-{n}\n")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn files_of_earlier_runs_count_and_go() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 1..=5 {
+        std::fs::write(dir.path().join(format!("x_2026010100000{n}_{n}.log")), "old").unwrap();
+    }
+    std::fs::write(dir.path().join("x_other.log"), "foreign").unwrap();
+    let prefix = dir.path().join("x").display().to_string();
+    let mut house = House::with("print=new", |s| {
+        s.stdout_log = Some(prefix);
+        s.output.files_max = 3;
+    });
+    house.up().await;
+    house.stop().await;
+    let mut texts: Vec<String> = logs(dir.path()).iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    texts.sort();
+    assert_eq!(texts, ["foreign", "new\n", "old", "old"]);
+    assert!(dir.path().join("x_20260101000005_5.log").exists() && !dir.path().join("x_20260101000003_3.log").exists());
+}
+
+#[tokio::test]
+async fn an_app_that_closes_its_output_runs_on() {
+    let mut house = House::with("", |s| {
+        shell(s, &format!("echo before; exec >&- 2>&-; exec {PROBE}"));
+        s.stdout_log = Some("log".into());
+    });
+    house.up().await;
+    house.stop().await;
+    let files = logs(house.dir.path());
+    assert_eq!(std::fs::read_to_string(files.first().unwrap()).unwrap(), "before\n");
+}
+
+#[tokio::test]
+async fn a_descendant_that_keeps_the_pipe_delays_no_report() {
+    let mut house = House::with("", |s| shell(s, "setsid sleep 1000 & echo bye; exit 3"));
+    let began = Instant::now();
+    let report = house.fail().await;
+    assert_eq!(report.last_lines, ["bye"]);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_folder_that_is_removed_comes_back() {
+    let mut house = House::with("", |s| {
+        shell(s, "echo one; rm -r logs; sleep 2; echo two; exit 3");
+        s.stdout_log = Some("logs/x".into());
+    });
+    house.fail().await;
+    house.stop().await;
+    let [file] = logs(&house.dir.path().join("logs")).try_into().unwrap();
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(text.ends_with("two\n"), "{text}");
 }
