@@ -9,15 +9,20 @@
 
 pub mod client;
 pub mod host;
+pub mod load;
 pub mod probe;
+pub mod random;
 pub mod site;
 pub mod tree;
+pub mod verdict;
 pub mod wait;
 pub mod web;
 
 pub use client::{Client, Response};
 pub use host::{Ended, Host, Launch};
+pub use load::{Load, Mix, Outcome, Record};
 pub use probe::{Probe, Start};
+pub use random::{Random, Seed};
 pub use rustix::process::Signal;
 pub use site::Site;
 pub use web::Web;

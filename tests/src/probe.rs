@@ -4,12 +4,16 @@
 //! each connection into it, obeys the scripts that it finds there, and waits
 //! for gates that the test opens.
 
+use crate::tree::{self, Process};
 use crate::wait::{SOON, until};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Name of the variable that tells the program its folder.
 pub const FOLDER: &str = "PROBE_FOLDER";
+
+/// Name of the variable that keeps the program from logging what comes byte by byte.
+pub const SILENT: &str = "PROBE_SILENT";
 
 /// The folder that test and program share.
 #[derive(Clone, Debug)]
@@ -32,6 +36,17 @@ pub struct Start {
     pub cwd: PathBuf,
     /// Its environment.
     pub env: BTreeMap<String, String>,
+}
+
+/// A request of a steady load, as an instance saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// The request's name.
+    pub name: String,
+    /// Number of the program's start.
+    pub start: u32,
+    /// The process that read it.
+    pub pid: u32,
 }
 
 impl Probe {
@@ -95,6 +110,41 @@ impl Probe {
         starts.remove(0)
     }
 
+    /// Requests of a steady load whose head an instance has read, in order.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Sight> {
+        let text = std::fs::read_to_string(self.folder.join("seen")).unwrap_or_default();
+        // The last line may be on its way.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(read_sight).collect()
+    }
+
+    /// Every process of the machine that was started for this folder and lives,
+    /// whoever its parent is now.
+    #[must_use]
+    pub fn alive(&self) -> Vec<Process> {
+        let variable = format!("{FOLDER}={}", self.folder.display());
+        let mut alive = tree::all();
+        alive.retain(|process| {
+            let environment = std::fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
+        });
+        alive
+    }
+
+    /// The processes of the program that are there to listen, not only to start another.
+    #[must_use]
+    pub fn listening(&self) -> Vec<Process> {
+        let mut all = self.alive();
+        all.retain(|process| {
+            let line = std::fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
+            let mut words = line.split(|byte| *byte == 0);
+            let program = words.next().is_some_and(|program| program.ends_with(b"/probe-backend"));
+            program && !words.next().is_some_and(|first| first == b"child" || first == b"orphan")
+        });
+        all
+    }
+
     /// The bytes that came by each connection so far, in the order they were accepted.
     #[must_use]
     pub fn connections(&self) -> Vec<Vec<u8>> {
@@ -139,6 +189,13 @@ impl Probe {
 #[must_use]
 pub fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\r', "\\r").replace('\n', "\\n")
+}
+
+fn read_sight(line: &str) -> Sight {
+    let mut words = line.split(' ');
+    let name = words.next().unwrap_or_default().to_owned();
+    let mut number = || words.next().and_then(|word| word.parse().ok()).expect("the program writes numbers");
+    Sight { name, start: number(), pid: number() }
 }
 
 fn read_start(path: &Path) -> Start {

@@ -1,6 +1,6 @@
 //! Looking at processes through `/proc`.
 
-use crate::wait::until;
+use crate::wait::{SOON, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::Duration;
 
@@ -31,12 +31,32 @@ fn stat(pid: u32) -> Option<Stat> {
     })
 }
 
+fn state(stat: &str) -> Option<char> {
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
 impl Process {
     /// The process of this number, if it lives.
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
         let stat = stat(pid)?;
         (stat.state != 'Z').then_some(Self { pid, started: stat.started })
+    }
+
+    /// Kills it and waits until all its threads are gone: then its sockets are closed.
+    pub fn kill(&self) {
+        self.signal(Signal::KILL);
+        let end = std::time::Instant::now() + SOON;
+        // Without a pause between two looks: the moment of death is what the caller wants to know.
+        loop {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
+            let mut states = tasks.filter_map(|task| state(&std::fs::read_to_string(task.path().join("stat")).ok()?));
+            if !self.lives() && states.all(|state| matches!(state, 'Z' | 'X')) {
+                return;
+            }
+            assert!(std::time::Instant::now() < end, "process {} does not die", self.pid);
+            std::thread::yield_now();
+        }
     }
 
     /// True until it has ended (a zombie has ended).
@@ -65,14 +85,75 @@ pub fn signal_pid(pid: u32, signal: Signal) {
     let _ = kill_process(pid, signal);
 }
 
+/// All living processes that can be seen.
+#[must_use]
+pub fn all() -> Vec<Process> {
+    numbers().filter_map(Process::of).collect()
+}
+
+fn numbers() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").expect("/proc is there on Linux");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+/// What a process holds, to be compared before and after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// Living descendants.
+    pub descendants: usize,
+    /// Open descriptors.
+    pub descriptors: usize,
+    /// Threads.
+    pub threads: usize,
+    /// Resident memory, bytes.
+    pub resident_bytes: u64,
+}
+
+impl Footprint {
+    /// What a process holds now.
+    ///
+    /// # Panics
+    /// If it is gone.
+    #[must_use]
+    pub fn of(pid: u32) -> Self {
+        let count = |what: &str| {
+            let entries = std::fs::read_dir(format!("/proc/{pid}/{what}"));
+            entries.expect("the process lives").count()
+        };
+        Self {
+            descendants: descendants(pid).len(),
+            descriptors: count("fd"),
+            threads: count("task"),
+            resident_bytes: memory_bytes(pid, "VmRSS").expect("the process lives"),
+        }
+    }
+
+    /// Waits until the process holds no more than this again, but for the slack given.
+    ///
+    /// # Panics
+    /// If that does not come true soon.
+    pub fn wait_back(&self, pid: u32, descriptors_more: usize, bytes_more: u64) {
+        let mut now = Self::of(pid);
+        let end = std::time::Instant::now() + SOON;
+        loop {
+            let back = now.descendants <= self.descendants
+                && now.descriptors <= self.descriptors + descriptors_more
+                && now.threads <= self.threads
+                && now.resident_bytes <= self.resident_bytes + bytes_more;
+            if back {
+                return;
+            }
+            assert!(std::time::Instant::now() < end, "more is held than before: {self:?} -> {now:?}");
+            std::thread::sleep(Duration::from_millis(20));
+            now = Self::of(pid);
+        }
+    }
+}
+
 /// All living descendants of a process, children first.
 #[must_use]
 pub fn descendants(pid: u32) -> Vec<Process> {
-    let all: Vec<(u32, Stat)> = std::fs::read_dir("/proc")
-        .expect("/proc is there on Linux")
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
-        .filter_map(|pid| Some((pid, stat(pid)?)))
-        .collect();
+    let all: Vec<(u32, Stat)> = numbers().filter_map(|pid| Some((pid, stat(pid)?))).collect();
     let mut family = vec![pid];
     let mut found = Vec::new();
     let mut next = 0;

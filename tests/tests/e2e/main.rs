@@ -17,6 +17,7 @@ mod refused;
 mod response;
 mod start;
 mod stop;
+mod storm;
 mod wake;
 
 use gatelodge_e2e::{Site, Web};

@@ -10,6 +10,8 @@ mod folder;
 #[cfg(target_os = "linux")]
 mod life;
 #[cfg(target_os = "linux")]
+mod load;
+#[cfg(target_os = "linux")]
 mod talk;
 
 #[cfg(target_os = "linux")]

@@ -6,6 +6,7 @@
 //! | `/who` | `start N pid P port Q` |
 //! | `/count` | how many bytes the body had |
 //! | `/zeros/BYTES` | so many zero bytes |
+//! | `/load/MANNER/NAME` | see `load`; the name is written down before |
 //! | `/exit/CODE` | none: the program ends |
 //! | `POST /iisintegration` with the event | by its manner |
 //! | anything else | `ok` |
@@ -16,6 +17,7 @@
 
 use crate::folder::Log;
 use crate::life::{Life, Manner};
+use crate::load;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -89,6 +91,12 @@ impl Peer {
                 self.drain(head)?;
                 write!(self.stream, "HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n")?;
                 self.zeros(bytes)?;
+            }
+            "load" => {
+                let (manner, name) = second.split_once('/').unwrap_or_default();
+                life.folder.saw(name)?;
+                let bytes = self.drain(head)?;
+                load::answer(&mut self.stream, &life.folder, manner, name, bytes)?;
             }
             "count" => {
                 let bytes = self.drain(head)?;
