@@ -110,3 +110,18 @@ fn the_wanted_one_is_chosen_where_it_can_be() {
     instances[2].load.retire();
     assert_eq!(start(&instances, &ask(103, &[])), Some(1), "retired");
 }
+
+#[test]
+fn one_that_retires_between_look_and_begin_is_not_chosen() {
+    let instances = instances(2);
+    // It was ejected once, so the choice looks at the clock when the other has been ranked.
+    instances[1].load.eject(Instant::now() + Duration::from_millis(5));
+    let _busy = instances[1].load.begin();
+    let retire_meanwhile = || {
+        instances[0].load.retire();
+        Instant::now() + Duration::from_secs(1)
+    };
+    let chosen = choose(&instances, &Ask::default(), &Cell::new(0), retire_meanwhile);
+    assert_eq!(chosen.map(|one| one.backend.start), Some(2));
+    assert_eq!((instances[0].load.outstanding(), instances[0].load.requests()), (0, 0));
+}

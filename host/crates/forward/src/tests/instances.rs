@@ -269,3 +269,24 @@ async fn retired_instances_count_as_a_backend_that_is_busy() {
     });
     assert!(result.is_ok());
 }
+
+#[tokio::test]
+async fn a_refused_instance_may_be_chosen_again_once_the_state_has_changed() {
+    let one = Instance::dead(1).await;
+    let settings = ForwardSettings { waiting_ms_max: 10_000, suspect_ms_max: 10_000, ..ForwardSettings::default() };
+    let mut fleet = Fleet::with(&[&one], settings);
+    let forwarder = fleet.forwarder.clone();
+    let exchange = exchange("GET", "/", &[]);
+    let send = within(wire::ports::Forward::send(&forwarder, &exchange, no_body(), 1));
+    let (result, ()) = tokio::join!(send, async {
+        fleet.waits(1).await;
+        let listener = tokio::net::TcpListener::bind(one.paired.addr).await.expect("the port is free again");
+        fleet.state.send_replace(BackendState::Idle);
+        while within(fleet.signals.recv()).await != Some(BackendSignal::Wake) {}
+        fleet.publish(&[&one]);
+        let (mut stream, _) = within(listener.accept()).await.expect("a connection");
+        read_head(&mut stream).await;
+        write(&mut stream, OK).await;
+    });
+    assert!(result.is_ok(), "{:?}", result.err());
+}
