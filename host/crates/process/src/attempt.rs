@@ -1,7 +1,7 @@
 //! One attempt: a port, a token, a process, and the proof that it listens.
 
 use crate::command::CommandLine;
-use crate::environment::Table;
+use crate::environment::{self, Table};
 use crate::event::Ended;
 use crate::output::{Output, Sink};
 use crate::pairing;
@@ -60,7 +60,7 @@ impl Running {
                 news = self.kept.news() => match news {
                     News::Ended(ended) => self.ended = Some(ended),
                     News::Gone => return,
-                    News::Started(_) | News::NoProcess(_) | News::NoProgram(_) => {}
+                    News::Started(_) | News::NoProcess(_) | News::Refused(_) | News::NoProgram(_) => {}
                 },
                 () = owner.ended() => self.owner = None,
             }
@@ -87,7 +87,7 @@ impl Running {
                 match self.kept.news().await {
                     News::Ended(ended) => self.ended = Some(ended),
                     News::Gone => return,
-                    News::Started(_) | News::NoProcess(_) | News::NoProgram(_) => {}
+                    News::Started(_) | News::NoProcess(_) | News::Refused(_) | News::NoProgram(_) => {}
                 }
             }
         };
@@ -115,7 +115,7 @@ async fn kill(kept: &mut Kept) -> Option<Ended> {
             match kept.news().await {
                 News::Ended(ended) => how = Some(ended),
                 News::Gone => return,
-                News::Started(_) | News::NoProcess(_) | News::NoProgram(_) => {}
+                News::Started(_) | News::NoProcess(_) | News::Refused(_) | News::NoProgram(_) => {}
             }
         }
     };
@@ -131,11 +131,11 @@ async fn kill(kept: &mut Kept) -> Option<Ended> {
 pub(crate) async fn attempt(settings: &Settings, deadline: Instant, sink: Sink) -> Result<Running, Failed> {
     let (launch, token, port, command) = prepare(settings)?;
     let system = |summary| Failed::early(StartFailure::System, summary, true).of(&command, port);
-    let launching = Kept::launch(&settings.keeper, &launch, settings.console_redirection, (token.clone(), port));
+    let launching = Kept::launch(&settings.keeper, &launch, (token.clone(), port));
     let (kept, pipe) = launching.await.map_err(|e| system(format!("No keeper process could be started: {e}.")))?;
     drop(launch);
     let output = Output::read(pipe, &token, sink);
-    let mut trial = Trial { settings, kept, output, port, pid: 0, ended: None };
+    let mut trial = Trial { settings, kept, output, port, pid: 0, ended: None, refused: false };
     match trial.wait(deadline).await {
         Ok((addr, listening_pid)) => Ok(Running {
             kept: trial.kept,
@@ -154,7 +154,7 @@ pub(crate) async fn attempt(settings: &Settings, deadline: Instant, sink: Sink) 
             let ended_before = trial.ended;
             kill(&mut trial.kept).await;
             trial.output.finish().await;
-            let retry = failure != StartFailure::NoProgram;
+            let retry = failure != StartFailure::NoProgram && !trial.refused;
             let mut failed = Failed::early(failure, summary, retry).of(&command, port);
             failed.ended = ended_before;
             failed.last_lines = trial.output.lines();
@@ -181,11 +181,18 @@ fn prepare(settings: &Settings) -> Result<(Launch, PairingToken, u16, String), F
         // Somebody may have written a configured token into the arguments too.
         command = command.replace(secret, "[pairing token]");
     }
+    let identity = platform::resolve_identity(&settings.identity).map_err(system)?;
+    let mut environment = table.finish(settings, port, &token);
+    environment::become_user(&mut environment, settings, &identity.variables);
     let launch = Launch {
         program: line.program,
         arguments: line.arguments.into_iter().map(Into::into).collect(),
         directory: settings.root.clone(),
-        environment: table.finish(settings, port, &token),
+        environment,
+        capture: settings.console_redirection,
+        confine: identity.confine,
+        identity: settings.identity.clone(),
+        grouped: environment::grouped(settings),
     };
     Ok((launch, token, port, command))
 }
@@ -198,6 +205,8 @@ struct Trial<'a> {
     port: u16,
     pid: u32,
     ended: Option<Ended>,
+    /// The system refuses what was asked for, and always will.
+    refused: bool,
 }
 
 impl Trial<'_> {
@@ -246,6 +255,10 @@ impl Trial<'_> {
                 return Err(self.gone());
             }
             News::Gone => return Err(self.gone()),
+            News::Refused(summary) => {
+                self.refused = true;
+                return Err((StartFailure::System, summary));
+            }
             News::NoProgram(e) => return Err(self.no_program(&e)),
             News::NoProcess(e) => {
                 let root = self.settings.root.display();

@@ -1,6 +1,7 @@
 //! Systems where no backend can be supervised: every start fails, saying so.
 
 use crate::report::{News, Sighting};
+use crate::settings::Identity;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::{Error, ErrorKind};
@@ -59,6 +60,39 @@ pub(crate) struct Launch {
     pub(crate) directory: PathBuf,
     /// The whole environment.
     pub(crate) environment: Vec<(OsString, OsString)>,
+    /// Whether its output is read.
+    pub(crate) capture: bool,
+    /// Nothing.
+    pub(crate) confine: Confine,
+    /// As it was written.
+    pub(crate) identity: Identity,
+    /// Whether it gets a control group.
+    pub(crate) grouped: bool,
+}
+
+/// No identity but the host's own.
+pub(crate) struct Confine;
+
+/// An identity in numbers.
+pub(crate) struct Resolved {
+    pub(crate) confine: Confine,
+    pub(crate) variables: Vec<(&'static str, String)>,
+}
+
+/// Accepts no identity but the host's own.
+///
+/// # Errors
+/// A sentence that says what to leave out.
+pub fn check_identity(identity: &Identity) -> Result<(), String> {
+    resolve_identity(identity).map(|_| ())
+}
+
+/// Accepts no identity but the host's own.
+pub(crate) fn resolve_identity(identity: &Identity) -> Result<Resolved, String> {
+    if *identity == Identity::default() {
+        return Ok(Resolved { confine: Confine, variables: Vec::new() });
+    }
+    Err("[host.backend.identity] works on Linux only: leave it out.".to_owned())
 }
 
 /// Never made.
@@ -69,12 +103,13 @@ impl Kept {
     pub(crate) async fn launch(
         _keeper: &Path,
         launch: &Launch,
-        _capture: bool,
         _pair: (PairingToken, u16),
     ) -> Result<(Self, Option<tokio::io::Empty>), Error> {
-        let Launch { program, arguments, directory, environment } = launch;
+        let Launch { program, arguments, directory, environment, capture, confine: Confine, identity, grouped } =
+            launch;
         let text = format!(
-            "backends can't be supervised on this system yet ({} in {} with {} arguments and {} variables)",
+            "backends can't be supervised on this system yet ({} in {} with {} arguments and {} variables, \
+             output read: {capture}, own group: {grouped}, {identity:?})",
             program.display(),
             directory.display(),
             arguments.len(),

@@ -140,6 +140,22 @@ impl Table {
     }
 }
 
+/// Tells an application that runs as another user about that one, where the host's
+/// own home would be told; what is configured stays.
+pub(crate) fn become_user(all: &mut Vec<(OsString, OsString)>, settings: &Settings, user: &[(&str, String)]) {
+    for (name, value) in user {
+        if !settings.variables.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)) {
+            merge(all, name, value);
+        }
+    }
+}
+
+/// Whether applications get a control group of their own where the system has
+/// them; `GATELODGE_CGROUP=off` in the host's environment forbids it.
+pub(crate) fn grouped(settings: &Settings) -> bool {
+    !lookup(&settings.inherited, "GATELODGE_CGROUP").is_some_and(|value| value.eq_ignore_ascii_case("off"))
+}
+
 /// Puts one variable into the inherited ones. Windows has one variable per name
 /// in any case. Here each spelling is one of its own, so all that exist get the
 /// new value, and the configured spelling is there in any event.

@@ -45,7 +45,7 @@ use elsewhere as platform;
 use linux as platform;
 
 pub use event::{Ended, Event, Events, Why};
-pub use platform::keeper_main;
+pub use platform::{check_identity, keeper_main};
 pub use settings::{BackOff, Health, Identity, OutputSettings, Recycle, Section, Settings, Site, StartMode, WarmUp};
 pub use supervisor::{StopOutcome, StopReport, Supervisor};
 

@@ -1,12 +1,18 @@
 //! Processes and sockets as Linux shows them.
 
+mod accounts;
+mod cgroup;
+mod confine;
 mod frames;
+mod identity;
 mod keeper;
 mod kept;
 mod listener;
 mod tree;
 
 pub(crate) use frames::Launch;
+pub use identity::check as check_identity;
+pub(crate) use identity::resolve as resolve_identity;
 pub use keeper::keeper_main;
 pub(crate) use kept::Kept;
 pub(crate) use listener::{Owner, is_listening, look, other_ports};

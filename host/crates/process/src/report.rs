@@ -13,6 +13,8 @@ pub(crate) enum News {
     Started(u32),
     /// The working directory can't be entered, or there is no room for a process.
     NoProcess(std::io::Error),
+    /// The system refuses what was asked for; a sentence.
+    Refused(String),
     /// The program can't be executed.
     NoProgram(std::io::Error),
     /// The started process ended.

@@ -1,9 +1,12 @@
 //! What host and keeper say to each other over one stream socket.
 //!
-//! Host to keeper: one launch order, then single bytes ([`TERM`], [`KILL`]).
+//! Host to keeper: one launch order, then single bytes ([`TERM`], [`KILL`]). The
+//! keeper hands the order on to the second stage as it is.
 //! Keeper to host: [`Report`]s of nine bytes. The end of the stream means that
 //! the other side is gone.
 
+use super::confine::{Confine, Step};
+use crate::settings::Identity;
 use std::ffi::OsString;
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -19,7 +22,7 @@ pub(super) const REPORT_BYTES: usize = 9;
 const LAUNCH_BYTES_MAX: usize = 16 << 20;
 
 /// What is started.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub(crate) struct Launch {
     /// Absolute path of the program.
     pub(crate) program: PathBuf,
@@ -29,6 +32,15 @@ pub(crate) struct Launch {
     pub(crate) directory: PathBuf,
     /// The whole environment; it holds the token, so there is no `Debug`.
     pub(crate) environment: Vec<(OsString, OsString)>,
+    /// Whether its output is read; if not, it goes nowhere.
+    pub(crate) capture: bool,
+    /// As whom and within which limits.
+    pub(crate) confine: Confine,
+    /// The same as it was written, for the words of a refusal; stays with the host.
+    pub(crate) identity: Identity,
+    /// Whether it gets a control group of its own; where none can be had it runs
+    /// without. Told to the keeper by its arguments.
+    pub(crate) grouped: bool,
 }
 
 impl Launch {
@@ -38,6 +50,8 @@ impl Launch {
         let mut body = Vec::new();
         put(&mut body, self.program.as_os_str().as_bytes())?;
         put(&mut body, self.directory.as_os_str().as_bytes())?;
+        body.push(self.capture.into());
+        self.confine.put(&mut body)?;
         number(&mut body, self.arguments.len())?;
         for argument in &self.arguments {
             put(&mut body, argument.as_bytes())?;
@@ -56,21 +70,30 @@ impl Launch {
         Ok(all)
     }
 
-    /// Reads an order.
-    pub(super) fn decode(mut from: impl Read) -> Result<Self> {
+    /// Reads an order's bytes, the total before them included.
+    pub(super) fn read(mut from: impl Read) -> Result<Vec<u8>> {
         let total = length(&mut from)?;
         if total > LAUNCH_BYTES_MAX {
             return Err(ErrorKind::InvalidData.into());
         }
-        let mut body = vec![0; total];
-        from.read_exact(&mut body)?;
-        let mut rest = body.as_slice();
+        let mut all = Vec::with_capacity(total + 4);
+        number(&mut all, total)?;
+        all.resize(total + 4, 0);
+        from.read_exact(all.get_mut(4..).unwrap_or_default())?;
+        Ok(all)
+    }
+
+    /// Takes an order's bytes apart.
+    pub(super) fn decode(all: &[u8]) -> Result<Self> {
+        let mut rest = all.get(4..).unwrap_or_default();
         let program = text(&mut rest)?.into();
         let directory = text(&mut rest)?.into();
+        let capture = flag(&mut rest)?;
+        let confine = Confine::take(&mut rest)?;
         let arguments = (0..length(&mut rest)?).map(|_| text(&mut rest)).collect::<Result<_>>()?;
         let environment =
             (0..length(&mut rest)?).map(|_| Ok((text(&mut rest)?, text(&mut rest)?))).collect::<Result<_>>()?;
-        Ok(Self { program, arguments, directory, environment })
+        Ok(Self { program, arguments, directory, environment, capture, confine, ..Self::default() })
     }
 }
 
@@ -79,15 +102,36 @@ fn put(out: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
     out.write_all(bytes)
 }
 
-fn number(out: &mut Vec<u8>, value: usize) -> Result<()> {
+pub(super) fn number(out: &mut Vec<u8>, value: usize) -> Result<()> {
     let value = u32::try_from(value).map_err(|_| Error::from(ErrorKind::InvalidInput))?;
     out.write_all(&value.to_le_bytes())
 }
 
-fn length(from: &mut impl Read) -> Result<usize> {
+pub(super) fn length(from: &mut impl Read) -> Result<usize> {
     let mut bytes = [0; 4];
     from.read_exact(&mut bytes)?;
     usize::try_from(u32::from_le_bytes(bytes)).map_err(|_| ErrorKind::InvalidData.into())
+}
+
+fn flag(from: &mut impl Read) -> Result<bool> {
+    let mut byte = [0];
+    from.read_exact(&mut byte)?;
+    Ok(byte != [0])
+}
+
+/// A mark, and 64 bits behind it if there is a value.
+pub(super) fn put_optional(out: &mut Vec<u8>, value: Option<u64>) {
+    out.push(value.is_some().into());
+    out.extend(value.iter().flat_map(|value| value.to_le_bytes()));
+}
+
+pub(super) fn optional(from: &mut impl Read) -> Result<Option<u64>> {
+    if !flag(from)? {
+        return Ok(None);
+    }
+    let mut bytes = [0; 8];
+    from.read_exact(&mut bytes)?;
+    Ok(Some(u64::from_le_bytes(bytes)))
 }
 
 fn text(rest: &mut &[u8]) -> Result<OsString> {
@@ -102,10 +146,10 @@ fn text(rest: &mut &[u8]) -> Result<OsString> {
 pub(crate) enum Report {
     /// The program runs under this number, which is also its group's.
     Started(u32),
-    /// The working directory can't be entered, or there is no room for a process; an `errno`.
+    /// There is no room for a process; an `errno`.
     NoProcess(i32),
-    /// The program can't be executed; an `errno`.
-    NoProgram(i32),
+    /// The system refused a step, with this `errno`.
+    Refused(Step, i32),
     /// The started process left with this code.
     Exited(i32),
     /// The started process was ended by this signal.
@@ -119,7 +163,7 @@ impl Report {
         let (tag, value) = match self {
             Self::Started(pid) => (b'S', i64::from(pid)),
             Self::NoProcess(errno) => (b'D', errno.into()),
-            Self::NoProgram(errno) => (b'P', errno.into()),
+            Self::Refused(step, errno) => (b'R', i64::from(step as u8) << 32 | i64::from(errno)),
             Self::Exited(code) => (b'X', code.into()),
             Self::Signalled(signal) => (b'Y', signal.into()),
             Self::Gone => (b'G', 0),
@@ -138,7 +182,10 @@ impl Report {
         match tag {
             b'S' => u32::try_from(value).ok().map(Self::Started),
             b'D' => small.map(Self::NoProcess),
-            b'P' => small.map(Self::NoProgram),
+            b'R' => {
+                let step = Step::of(u8::try_from(value >> 32).ok()?)?;
+                Some(Self::Refused(step, i32::try_from(value & 0xffff_ffff).ok()?))
+            }
             b'X' => small.map(Self::Exited),
             b'Y' => small.map(Self::Signalled),
             b'G' => Some(Self::Gone),
@@ -150,13 +197,15 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::{LAUNCH_BYTES_MAX, Launch, Report};
+    use crate::linux::confine::{Confine, Step};
 
     #[test]
     fn reports_travel() {
         for report in [
             Report::Started(4_000_000),
             Report::NoProcess(2),
-            Report::NoProgram(13),
+            Report::Refused(Step::Execute, 13),
+            Report::Refused(Step::Cpu, i32::MAX),
             Report::Exited(255),
             Report::Signalled(9),
             Report::Gone,
@@ -164,6 +213,7 @@ mod tests {
             assert_eq!(Report::decode(report.encode()), Some(report));
         }
         assert_eq!(Report::decode(*b"?12345678"), None);
+        assert_eq!(Report::decode(*b"R1234\xff\0\0\0"), None);
     }
 
     #[test]
@@ -173,22 +223,30 @@ mod tests {
             arguments: vec!["a b".into(), "".into()],
             directory: "/srv".into(),
             environment: vec![("A".into(), "x".repeat(100_000).into()), ("\u{e4}".into(), "".into())],
+            capture: true,
+            confine: Confine { uid: Some(33), groups: vec![33], ..Confine::default() },
+            ..Launch::default()
         };
         let bytes = launch.encode().unwrap();
-        assert!(Launch::decode(bytes.as_slice()).unwrap() == launch);
+        assert_eq!(Launch::read(bytes.as_slice()).unwrap(), bytes);
+        let came = Launch::decode(&bytes).unwrap();
+        assert_eq!(came.encode().unwrap(), bytes);
+        assert_eq!((came.program, came.arguments, came.confine), (launch.program, launch.arguments, launch.confine));
         for cut in [0, 3, 4, 20, bytes.len() - 1] {
+            assert!(Launch::read(bytes.get(..cut).unwrap()).is_err(), "{cut}");
             assert!(Launch::decode(bytes.get(..cut).unwrap()).is_err(), "{cut}");
         }
-        assert!(Launch::decode([255_u8; 64].as_slice()).is_err());
+        assert!(Launch::read([255_u8; 64].as_slice()).is_err());
+        assert!(Launch::decode(&[255_u8; 64]).is_err());
     }
 
     #[test]
     fn an_order_has_a_limit() {
-        // 4 length bytes each for program, directory, the argument, and two counts.
-        let room = LAUNCH_BYTES_MAX - 5 * 4;
+        let argument = |size| Launch { arguments: vec!["x".repeat(size).into()], ..Launch::default() };
+        // Behind the total, all that is there without the argument's own bytes.
+        let room = LAUNCH_BYTES_MAX - (argument(0).encode().unwrap().len() - 4);
         for (size, fits) in [(room, true), (room + 1, false)] {
-            let launch = Launch { arguments: vec!["x".repeat(size).into()], ..Launch::default() };
-            assert_eq!(launch.encode().is_ok(), fits, "{size}");
+            assert_eq!(argument(size).encode().is_ok(), fits, "{size}");
         }
     }
 }

@@ -1,15 +1,21 @@
 //! The host's end of a keeper.
 
+use super::cgroup::{self, Groups};
+use super::confine::Step;
 use super::frames::{KILL, Launch, REPORT_BYTES, Report, TERM};
+use super::identity::refused;
+use super::keeper::GROUP;
 use super::tree::{self, signal};
 use crate::event::Ended;
 use crate::report::News;
+use crate::settings::Identity;
 use rustix::process::Signal;
+use std::ffi::OsStr;
 use std::io::Error;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -24,6 +30,8 @@ pub(crate) struct Kept {
     control: Option<UnixStream>,
     child: Option<Child>,
     keeper: u32,
+    group: Option<PathBuf>,
+    identity: Identity,
     partial: [u8; REPORT_BYTES],
     filled: usize,
     token: PairingToken,
@@ -45,14 +53,13 @@ impl Kept {
     pub(crate) async fn launch(
         keeper: &Path,
         launch: &Launch,
-        capture: bool,
         (token, port): (PairingToken, u16),
     ) -> Result<(Self, Option<OutputPipe>), Error> {
         let order = launch.encode()?;
         let (ours, theirs) = StdStream::pair()?;
         ours.set_nonblocking(true)?;
         let mut control = UnixStream::from_std(ours)?;
-        let (output, stdout, stderr) = if capture {
+        let (output, stdout, stderr) = if launch.capture {
             let (reader, writer) = std::io::pipe()?;
             let second = writer.try_clone()?;
             let reader = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
@@ -60,8 +67,10 @@ impl Kept {
         } else {
             (None, Stdio::null(), Stdio::null())
         };
+        let group = if launch.grouped { Groups::find().map(|groups| groups.fresh()) } else { None };
         let child = Command::new(keeper)
             .arg(crate::KEEPER_ARGUMENT)
+            .args(group.iter().flat_map(|path| [OsStr::new(GROUP), path.as_os_str()]))
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
@@ -70,8 +79,17 @@ impl Kept {
             .process_group(0)
             .spawn()?;
         let keeper = child.id();
-        let mut kept =
-            Self { control: None, child: Some(child), keeper, partial: [0; REPORT_BYTES], filled: 0, token, port };
+        let mut kept = Self {
+            control: None,
+            child: Some(child),
+            keeper,
+            group,
+            identity: launch.identity.clone(),
+            partial: [0; REPORT_BYTES],
+            filled: 0,
+            token,
+            port,
+        };
         control.write_all(&order).await?;
         kept.control = Some(control);
         Ok((kept, output))
@@ -106,7 +124,14 @@ impl Kept {
             match Report::decode(self.partial) {
                 Some(Report::Started(pid)) => return News::Started(pid),
                 Some(Report::NoProcess(errno)) => return News::NoProcess(Error::from_raw_os_error(errno)),
-                Some(Report::NoProgram(errno)) => return News::NoProgram(Error::from_raw_os_error(errno)),
+                Some(Report::Refused(step, errno)) => {
+                    let e = Error::from_raw_os_error(errno);
+                    return match step {
+                        Step::Execute => News::NoProgram(e),
+                        Step::Directory | Step::Tie => News::NoProcess(e),
+                        _ => News::Refused(refused(&self.identity, step, &e)),
+                    };
+                }
                 Some(Report::Exited(code)) => return News::Ended(Ended::Code(code)),
                 Some(Report::Signalled(signal)) => return News::Ended(Ended::Signal(signal)),
                 Some(Report::Gone) => {
@@ -136,8 +161,14 @@ impl Kept {
     }
 
     /// Kills what a lost keeper left behind. The kernel has killed the started
-    /// process; its descendants are known by the port and token they inherited.
-    fn sweep(&self) {
+    /// process; its descendants are in its control group, or known by the port and
+    /// token they inherited.
+    fn sweep(&mut self) {
+        if let Some(group) = self.group.take() {
+            cgroup::kill(&group);
+            // The dead leave the group a moment later; nobody waits for its removal.
+            let _ = std::thread::Builder::new().name("group-end".into()).spawn(move || cgroup::end(&group));
+        }
         let port = self.port.to_string();
         for process in tree::all() {
             let Ok(environment) = std::fs::read(format!("/proc/{}/environ", process.pid)) else { continue };

@@ -3,8 +3,10 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod cgroup;
 mod failure;
 mod harness;
+mod identity;
 mod output;
 mod start;
 mod stop;
