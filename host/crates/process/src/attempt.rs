@@ -126,9 +126,17 @@ async fn kill(kept: &mut Kept) -> Option<Ended> {
 
 /// Makes one attempt; the deadline is the start's.
 ///
+/// It is given up as soon as `abandoned` is ready; then nothing of it is left when
+/// the future ends.
+///
 /// # Cancel safety
 /// Dropping the future kills what was started.
-pub(crate) async fn attempt(settings: &Settings, deadline: Instant, sink: Sink) -> Result<Running, Failed> {
+pub(crate) async fn attempt(
+    settings: &Settings,
+    deadline: Instant,
+    sink: Sink,
+    abandoned: impl Future<Output = ()>,
+) -> Result<Running, Failed> {
     let (launch, token, port, command) = prepare(settings)?;
     let system = |summary| Failed::early(StartFailure::System, summary, true).of(&command, port);
     let launching = Kept::launch(&settings.keeper, &launch, (token.clone(), port));
@@ -136,7 +144,12 @@ pub(crate) async fn attempt(settings: &Settings, deadline: Instant, sink: Sink) 
     drop(launch);
     let output = Output::read(pipe, &token, sink);
     let mut trial = Trial { settings, kept, output, port, pid: 0, ended: None, refused: false };
-    match trial.wait(deadline).await {
+    let waited = tokio::select! {
+        biased;
+        () = abandoned => Err((StartFailure::Exited, "The start was given up.".to_owned())),
+        waited = trial.wait(deadline) => waited,
+    };
+    match waited {
         Ok((addr, listening_pid)) => Ok(Running {
             kept: trial.kept,
             output: trial.output,

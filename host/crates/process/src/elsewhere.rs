@@ -50,6 +50,11 @@ pub(crate) fn other_ports(_keeper: u32, _port: u16) -> Vec<SocketAddr> {
     Vec::new()
 }
 
+/// Nothing is known of memory.
+pub(crate) fn memory_bytes(_keeper: u32) -> Option<u64> {
+    None
+}
+
 /// What would be started.
 pub(crate) struct Launch {
     /// Absolute path of the program.

@@ -7,8 +7,12 @@
 //! ```text
 //! Idle -> Starting -> Ready -> Draining
 //!   ^        |          |
-//!   +- Down <+   crash -+-> Idle
+//!   +- Down <+   crash -+-> Idle        Offline, from and to anywhere
 //! ```
+//!
+//! The rules stand in `machine`, without any IO; `supervisor` is the one task
+//! that steps them, and each instance has a task of its own (`instance`), so that
+//! nobody waits for a slow one. [`Control`] is the door for orders and questions.
 //!
 //! Between the host and the application stands the *keeper*: the host's own
 //! executable, started again with a hidden first argument ([`KEEPER_ARGUMENT`]).
@@ -20,11 +24,14 @@
 //! the pairing token.
 #![forbid(unsafe_code)]
 
+mod ask;
 mod attempt;
 mod command;
+mod control;
 mod environment;
 mod event;
 mod expand;
+mod instance;
 mod machine;
 mod output;
 mod pairing;
@@ -44,6 +51,7 @@ use elsewhere as platform;
 #[cfg(target_os = "linux")]
 use linux as platform;
 
+pub use control::{AppState, Control, InstanceState, InstanceStatus, LastExit, NotReplaced, Replaced, Status};
 pub use event::{Ended, Event, Events, Why};
 pub use platform::{check_identity, keeper_main};
 pub use settings::{BackOff, Health, Identity, OutputSettings, Recycle, Section, Settings, Site, StartMode, WarmUp};

@@ -16,6 +16,7 @@ pub(crate) use identity::resolve as resolve_identity;
 pub use keeper::keeper_main;
 pub(crate) use kept::Kept;
 pub(crate) use listener::{Owner, is_listening, look, other_ports};
+pub(crate) use tree::memory_bytes;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;

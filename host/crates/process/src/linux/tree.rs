@@ -37,6 +37,21 @@ pub(super) fn descendants(root: u32) -> Vec<Process> {
     found
 }
 
+/// Resident memory of all descendants of `root` together, bytes. What processes
+/// share is counted once for each of them, as `ps` does.
+pub(crate) fn memory_bytes(root: u32) -> Option<u64> {
+    let status = |process: &Process| std::fs::read_to_string(format!("/proc/{}/status", process.pid)).ok();
+    let tree = descendants(root);
+    let bytes = tree.iter().filter_map(status).filter_map(|status| resident(&status)).sum();
+    (!tree.is_empty()).then_some(bytes)
+}
+
+/// `VmRSS` of `/proc/<pid>/status`, bytes.
+fn resident(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.trim_end().parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// Sends a signal to exactly this process, never to a later one of the same number.
 pub(super) fn signal(process: Process, signal: Signal) {
     let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else { return };
@@ -65,7 +80,7 @@ fn parse(pid: u32, stat: &str) -> Option<Process> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Process, descendants, parse};
+    use super::{Process, descendants, memory_bytes, parse, resident};
 
     #[test]
     fn a_name_can_hold_anything() {
@@ -74,6 +89,16 @@ mod tests {
         assert_eq!(parse(7, stat), Some(expected));
         assert_eq!(parse(7, "7 (cut"), None);
         assert_eq!(parse(7, "7 (cut) S 1 2"), None);
+    }
+
+    #[test]
+    fn memory_is_that_of_the_whole_tree() {
+        assert_eq!(resident("Name:\tx\nVmRSS:\t    1234 kB\nThreads: 1"), Some(1234 * 1024));
+        assert_eq!(resident("Name:\tkthreadd"), None);
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(memory_bytes(std::process::id()).is_some_and(|bytes| bytes > 4096));
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]
