@@ -238,3 +238,6 @@ pub(crate) enum Down {
     /// As the last report says, but the next request tries again.
     RetryNow,
 }
+
+#[cfg(test)]
+mod tests;

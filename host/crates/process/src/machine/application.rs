@@ -302,7 +302,8 @@ impl Machine {
         // The round is over. With one that may be tried at once there is no wait.
         let waits: Option<Vec<Instant>> = self.slots.iter().map(|slot| slot.not_before).collect();
         let until = waits.and_then(|waits| waits.into_iter().min());
-        self.rest(until, false);
+        // Where nobody has to ask, the time alone must lead on.
+        self.rest(until.or_else(|| self.plan.always().then_some(now)), false);
         self.actions.push(Action::Down(Down::Failed));
     }
 

@@ -139,3 +139,74 @@ fn next_daily(minutes: &[u16], wall: &Zoned, delay: Duration) -> Option<Zoned> {
     }
     best
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Bounds, next_daily};
+    use crate::event::Why;
+    use crate::settings::Recycle;
+    use jiff::Zoned;
+    use std::time::Duration;
+    use tokio::time::Instant;
+
+    fn at(text: &str) -> Zoned {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_next_time_of_day_survives_clock_changes() {
+        const NIGHT: [u16; 1] = [2 * 60 + 30];
+        let cases: [(&str, &[u16], &str); 6] = [
+            ("2026-06-01T12:00[Europe/Berlin]", &NIGHT, "2026-06-02T02:30[Europe/Berlin]"),
+            ("2026-06-01T02:29:59[Europe/Berlin]", &NIGHT, "2026-06-01T02:30[Europe/Berlin]"),
+            ("2026-06-01T02:30[Europe/Berlin]", &NIGHT, "2026-06-02T02:30[Europe/Berlin]"),
+            ("2026-06-01T12:00[Europe/Berlin]", &[0, 23 * 60 + 59], "2026-06-01T23:59[Europe/Berlin]"),
+            // Spring: 02:30 does not exist. Autumn: it comes twice, the first one counts.
+            ("2026-03-29T00:00[Europe/Berlin]", &NIGHT, "2026-03-29T03:30[Europe/Berlin]"),
+            ("2026-10-25T00:00[Europe/Berlin]", &NIGHT, "2026-10-25T02:30+02:00[Europe/Berlin]"),
+        ];
+        for (now, minutes, expected) in cases {
+            assert_eq!(next_daily(minutes, &at(now), Duration::ZERO), Some(at(expected)), "{now}");
+        }
+        assert_eq!(next_daily(&[], &at("2026-06-01T12:00[UTC]"), Duration::ZERO), None);
+        // After the first of two, the second is not another turn.
+        let between = at("2026-10-25T02:30+01:00[Europe/Berlin]");
+        assert_eq!(next_daily(&NIGHT, &between, Duration::ZERO), Some(at("2026-10-26T02:30[Europe/Berlin]")));
+    }
+
+    #[test]
+    fn the_time_of_day_makes_due_once_a_day() {
+        let recycle = Recycle { minutes_of_day: vec![12 * 60 + 1], ..Recycle::default() };
+        let now = Instant::now();
+        let mut bounds = Bounds::new(&recycle, now, &at("2026-06-01T12:00[UTC]"), || 0);
+        let look = bounds.next(now).unwrap();
+        assert_eq!(look, now + Duration::from_secs(60));
+        bounds.by_time(&recycle, look, || "2026-06-01T12:00:59[UTC]".parse().unwrap());
+        assert!(bounds.due.is_none());
+        let look = bounds.next(now).unwrap();
+        bounds.by_time(&recycle, look, || "2026-06-01T12:01:00[UTC]".parse().unwrap());
+        assert_eq!(bounds.due.as_ref().map(|(why, _)| why), Some(&Why::TimeOfDay));
+        bounds.due = None;
+        bounds.by_time(&recycle, look + Duration::from_secs(60), || "2026-06-01T12:02:00[UTC]".parse().unwrap());
+        assert!(bounds.due.is_none());
+    }
+
+    #[test]
+    fn jitter_takes_from_numbers_and_adds_to_times() {
+        let recycle = Recycle {
+            requests_max: Some(1000),
+            memory_bytes_max: Some(1),
+            age_max: Some(Duration::from_secs(100)),
+            jitter_percent: 10,
+            ..Recycle::default()
+        };
+        let now = Instant::now();
+        let wall = at("2026-06-01T12:00[UTC]");
+        for (dice, requests, age) in [(0, 1000, 100), (1000, 900, 110)] {
+            let bounds = Bounds::new(&recycle, now, &wall, if dice == 0 { || 0 } else { || 1000 });
+            assert_eq!(bounds.requests, Some(requests));
+            assert_eq!(bounds.memory_bytes, Some(1));
+            assert_eq!(bounds.age_at, Some(now + Duration::from_secs(age)));
+        }
+    }
+}
