@@ -204,6 +204,7 @@ fn missing(root: &Path, raw: &str, path: &str) -> String {
             found.display()
         ),
         Some(found) => format!("{} may not be executed: run `chmod +x` on it.", found.display()),
+        None if root.join(path).is_dir() => format!("{raw:?} is a folder: name the program in it."),
         None if path.contains('/') => format!("There is no program {raw:?} in {place}."),
         None => format!("There is no program {raw:?}, neither in {place} nor on PATH."),
     }

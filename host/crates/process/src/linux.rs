@@ -8,6 +8,7 @@ mod identity;
 mod keeper;
 mod kept;
 mod listener;
+mod refusal;
 mod tree;
 
 pub(crate) use frames::Launch;

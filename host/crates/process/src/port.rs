@@ -89,6 +89,7 @@ fn listed(list: &str, port: u16) -> bool {
 mod tests {
     use super::{NoPort, choose, draw, listed, parse, range};
 
+    /// L09: which ports may be configured.
     #[test]
     fn configured_ports_have_a_range() {
         for text in ["80", "1024", "48001", "65536", "-1", "abc", "5055x"] {
@@ -99,6 +100,7 @@ mod tests {
         }
     }
 
+    /// L07, L10: random ports are from 10,000 to 48,000, also for an empty value.
     #[test]
     fn an_empty_one_means_a_random_one() {
         for _ in 0..50 {

@@ -47,6 +47,7 @@ pub(super) fn split(line: &str) -> Vec<String> {
 mod tests {
     use super::split;
 
+    /// L04: the rules of the Microsoft C runtime.
     #[test]
     fn windows_rules() {
         let cases: [(&str, &[&str]); 18] = [

@@ -54,6 +54,7 @@ impl Place {
     }
 }
 
+/// L05, L06: in the root before PATH, and without `.exe`.
 #[test]
 fn programs_are_found_where_they_are() {
     let cases: [(Names<'_>, Names<'_>, &str, Names<'_>); 16] = [
@@ -113,6 +114,7 @@ fn a_missing_program_is_told_in_plain_words() {
     }
 }
 
+/// L04, L18: split, expanded, slashes turned.
 #[test]
 fn arguments_are_split_expanded_and_localised() {
     let cases: [(&str, Names<'_>); 10] = [

@@ -29,6 +29,7 @@ fn pairs(list: &[(&str, &str)]) -> BTreeMap<String, String> {
     list.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()
 }
 
+/// L07: nothing more, nothing less.
 #[test]
 fn the_whole_table_of_asp_net_core() {
     let expected = [
@@ -79,6 +80,7 @@ fn the_whole_table_of_http_platform_below_a_path() {
     assert_eq!(got, pairs(&expected));
 }
 
+/// L12 to L17, one line each.
 #[test]
 fn one_variable_at_a_time() {
     type Pairs<'a> = &'a [(&'a str, &'a str)];

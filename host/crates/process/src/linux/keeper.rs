@@ -15,6 +15,7 @@
 use super::cgroup::{self, Group};
 use super::confine::{Confine, Refusal, Step};
 use super::frames::{KILL, Launch, Report, TERM};
+use super::refusal::is_foreign;
 use super::tree::{descendants, signal};
 use rustix::io::Errno;
 use rustix::process::{
@@ -192,6 +193,9 @@ fn become_application(launch: &Launch, keeper: Pid) -> Refusal {
     });
     if let Err(refusal) = ready {
         return refusal;
+    }
+    if is_foreign(&launch.program) {
+        return (Step::Execute, Errno::NOEXEC);
     }
     let mut command = Command::new(&launch.program);
     command.args(&launch.arguments).env_clear().stdin(Stdio::null());

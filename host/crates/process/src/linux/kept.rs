@@ -5,6 +5,7 @@ use super::confine::Step;
 use super::frames::{KILL, Launch, REPORT_BYTES, Report, TERM};
 use super::identity::refused;
 use super::keeper::GROUP;
+use super::refusal::explain;
 use super::tree::{self, signal};
 use crate::event::Ended;
 use crate::report::News;
@@ -32,6 +33,7 @@ pub(crate) struct Kept {
     keeper: u32,
     group: Option<PathBuf>,
     identity: Identity,
+    program: PathBuf,
     partial: [u8; REPORT_BYTES],
     filled: usize,
     token: PairingToken,
@@ -85,6 +87,7 @@ impl Kept {
             keeper,
             group,
             identity: launch.identity.clone(),
+            program: launch.program.clone(),
             partial: [0; REPORT_BYTES],
             filled: 0,
             token,
@@ -127,7 +130,7 @@ impl Kept {
                 Some(Report::Refused(step, errno)) => {
                     let e = Error::from_raw_os_error(errno);
                     return match step {
-                        Step::Execute => News::NoProgram(e),
+                        Step::Execute => News::NoProgram(explain(&self.program, e)),
                         Step::Directory | Step::Tie => News::NoProcess(e),
                         _ => News::Refused(refused(&self.identity, step, &e)),
                     };

@@ -88,6 +88,7 @@ async fn a_stranger_at_the_port_is_never_ready() {
     assert_eq!(report.attempts, 2);
 }
 
+/// L09: refused at once, without a process or a second attempt.
 #[tokio::test]
 async fn a_port_out_of_range_starts_nothing() {
     for port in ["80", "48001", "abc"] {

@@ -7,6 +7,7 @@ mod cgroup;
 mod failure;
 mod harness;
 mod identity;
+mod launch;
 mod output;
 mod start;
 mod stop;

@@ -5,6 +5,7 @@ use gatelodge_process::{Section, StopOutcome};
 use std::time::{Duration, Instant};
 use wire::ports::BackendSignal;
 
+/// L01: no request, no process.
 #[tokio::test]
 async fn nothing_runs_before_the_first_request() {
     let mut house = House::new("");
@@ -13,6 +14,7 @@ async fn nothing_runs_before_the_first_request() {
     assert!(house.record().all("pid").is_empty());
 }
 
+/// L02, L03: any number of first requests start one process, and are answered.
 #[tokio::test]
 async fn many_wakes_start_one_process() {
     let mut house = House::new("");
@@ -26,6 +28,7 @@ async fn many_wakes_start_one_process() {
     assert_eq!(house.ids(), [1001, 1006, 1030]);
 }
 
+/// L04, L07, L17: directory, arguments and environment as promised.
 #[tokio::test]
 async fn the_backend_gets_what_it_was_promised() {
     let mut house = House::with(r#"one "two three" .\App.dll %ASPNETCORE_PORT%"#, |s| {
@@ -56,6 +59,7 @@ async fn the_backend_gets_what_it_was_promised() {
     house.stop().await;
 }
 
+/// L18, L19: its own names with the same port in all places, and no paired stop request.
 #[tokio::test]
 async fn http_platform_has_its_own_names() {
     let mut house = House::with("--port %HTTP_PLATFORM_PORT%", |s| {
@@ -76,6 +80,7 @@ async fn http_platform_has_its_own_names() {
     assert_eq!(house.ids(), [1001, 1030]);
 }
 
+/// L08, L11: the configured port and token are used.
 #[tokio::test]
 async fn a_configured_port_and_token_are_used() {
     // Free a moment ago; nobody else takes it while the test runs, or it fails loudly.
