@@ -14,7 +14,7 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(target_os = "linux")]
 mod probe {
-    use gatelodge_process::{Event, KEEPER_ARGUMENT, Settings, Supervisor, keeper_main};
+    use gatelodge_process::{Control, Event, KEEPER_ARGUMENT, Settings, Supervisor, Why, keeper_main};
     use std::fmt::Write as _;
     use std::io::Write as _;
     use std::process::ExitCode;
@@ -72,7 +72,8 @@ mod probe {
 
         /// `setsid`, `record=FILE`, `print=TEXT`, `eprint=TEXT`, `print-token`,
         /// `spam-mb=N`, `child=WORDS` (comma for blank, plus for comma), `delay-ms=N`, `exit=N`,
-        /// `never`, `port=N`, `address=IP`, `stop=STATUS`, `ignore-term`.
+        /// `never`, `port=N`, `address=IP`, `stop=STATUS`, `ignore-term`,
+        /// `sick=FILE` (`/health` answers 503 while it is there), `hog-mb=N`.
         async fn play(&self) -> Outcome {
             // Set up before anything is told, so that no test can be too early.
             let mut term = self.has("ignore-term").then(|| signal(SignalKind::terminate())).transpose()?;
@@ -80,6 +81,9 @@ mod probe {
                 rustix::process::setsid()?;
             }
             self.record_start()?;
+            // Written to, so that it is resident.
+            let mb = usize::try_from(self.number("hog-mb").unwrap_or(0))?;
+            let _hog = std::hint::black_box(vec![1_u8; mb * 1024 * 1024]);
             self.print()?;
             if let Some(words) = self.value("child") {
                 std::process::Command::new("/proc/self/exe")
@@ -163,7 +167,8 @@ mod probe {
                         let (stream, _) = accepted?;
                         let answer = self.value("stop").unwrap_or("202").to_owned();
                         let record = self.value("record").map(str::to_owned);
-                        tasks.spawn(exchange(stream, answer, record, stop.clone()));
+                        let sick = self.value("sick").map(str::to_owned);
+                        tasks.spawn(exchange(stream, answer, record, sick, stop.clone()));
                     }
                     _ = stopping.recv() => break,
                 }
@@ -175,7 +180,13 @@ mod probe {
         }
     }
 
-    async fn exchange(mut stream: TcpStream, stop_answer: String, record: Option<String>, stop: mpsc::Sender<()>) {
+    async fn exchange(
+        mut stream: TcpStream,
+        stop_answer: String,
+        record: Option<String>,
+        sick: Option<String>,
+        stop: mpsc::Sender<()>,
+    ) {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             match stream.read_u8().await {
@@ -205,12 +216,37 @@ mod probe {
             "/slow" => tokio::time::sleep(Duration::from_millis(300)).await,
             _ => {}
         }
+        let well = target != "/health" || !sick.is_some_and(|file| std::path::Path::new(&file).exists());
+        let status = if well { "200 OK" } else { "503 Sick" };
         let body = target.to_owned();
-        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
         let _ = stream.write_all(answer.as_bytes()).await;
     }
 
-    /// `host root=DIR arguments=LINE`: supervises a probe
+    /// Open descriptors of this process, and its children, zombies included.
+    fn held() -> std::io::Result<(usize, usize)> {
+        let children = std::fs::read_to_string(format!("/proc/self/task/{}/children", std::process::id()))?;
+        Ok((std::fs::read_dir("/proc/self/fd")?.count(), children.split_whitespace().count()))
+    }
+
+    /// Replaces the application as often as told, and says what is held afterwards.
+    async fn replace(control: Control, mut states: watch::Receiver<BackendState>, times: u64) {
+        let _ = states.wait_for(|state| matches!(state, BackendState::Ready(_))).await;
+        for round in 0..=times {
+            if round > 0 && control.replace(None, Why::Asked).await.is_err() {
+                say("not replaced");
+            }
+            // The old one is gone when only one is left.
+            while control.status().await.instances.len() > 1 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            if let (true, Ok((descriptors, children))) = (round == 1 || round == times, held()) {
+                say(&format!("held {descriptors} {children}"));
+            }
+        }
+    }
+
+    /// `host root=DIR arguments=LINE [replace=N]`: supervises a probe
     /// until it is killed, and prints `ready PID LISTENING_PID PORT MICROSECONDS`.
     async fn host(script: &Script) -> Outcome {
         let root = script.value("root").ok_or("no root")?.into();
@@ -221,7 +257,7 @@ mod probe {
             inherited: std::env::vars_os().collect(),
             ..Settings::new(root, std::env::current_exe()?.to_string_lossy().into_owned())
         };
-        let (state, _states) = watch::channel(BackendState::Idle);
+        let (state, states) = watch::channel(BackendState::Idle);
         let (signals, receiver) = mpsc::channel(1);
         signals.send(BackendSignal::Wake).await?;
         let told = |event: Event| match event {
@@ -231,7 +267,10 @@ mod probe {
             Event::AttemptFailed { summary, .. } => say(&format!("failed {summary}")),
             _ => {}
         };
-        Supervisor::new(settings, state, receiver, told).run(std::future::pending()).await;
+        let supervisor = Supervisor::new(settings, state, receiver, told);
+        let control = supervisor.control();
+        let replacing = replace(control, states, script.number("replace").unwrap_or(0));
+        tokio::join!(supervisor.run(std::future::pending()), replacing);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,6 +1,6 @@
 //! A supervised probe and what a test may ask about it.
 
-use gatelodge_process::{Event, Settings, StopReport, Supervisor};
+use gatelodge_process::{Control, Event, Settings, StopReport, Supervisor};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ pub(crate) const PROBE: &str = env!("CARGO_BIN_EXE_gatelodge-process-probe");
 pub(crate) struct House {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) events: Arc<Mutex<Vec<Event>>>,
+    pub(crate) control: Control,
     state: watch::Receiver<BackendState>,
     signals: mpsc::Sender<BackendSignal>,
     stop: Option<oneshot::Sender<()>>,
@@ -40,10 +41,11 @@ impl House {
         let events = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&events);
         let supervisor = Supervisor::new(settings, sender, receiver, move |event| sink.lock().unwrap().push(event));
+        let control = supervisor.control();
         let task = tokio::spawn(supervisor.run(async {
             let _ = stopped.await;
         }));
-        Self { dir, events, state, signals, stop: Some(stop), task }
+        Self { dir, events, control, state, signals, stop: Some(stop), task }
     }
 
     pub(crate) async fn signal(&self, signal: BackendSignal) {
@@ -86,6 +88,47 @@ impl House {
                 _ => {}
             }
         }
+    }
+
+    /// Waits until so many instances take requests.
+    pub(crate) async fn ready(&mut self, count: usize) -> Vec<Paired> {
+        self.until(|state| match state {
+            BackendState::Ready(instances) if instances.len() == count => Some(instances.to_vec()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits until the instance of a later start takes requests.
+    pub(crate) async fn ready_after(&mut self, start: u64) -> Paired {
+        self.until(|state| match state {
+            BackendState::Ready(instances) => instances.iter().find(|i| i.start > start).cloned(),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits until supervision has seen the end of every instance.
+    pub(crate) async fn until_none(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.control.status().await.instances.is_empty() {
+            assert!(Instant::now() < deadline, "instances are left");
+        }
+    }
+
+    /// The started process of a start that was ready.
+    pub(crate) fn pid_of(&self, wanted: u64) -> u32 {
+        let events = self.events.lock().unwrap();
+        let ready = events.iter().find_map(|event| match event {
+            Event::Ready { start, pid, .. } if *start == wanted => Some(*pid),
+            _ => None,
+        });
+        ready.expect("it was ready")
+    }
+
+    /// How many events are like this.
+    pub(crate) fn count(&self, like: impl Fn(&Event) -> bool) -> usize {
+        self.events.lock().unwrap().iter().filter(|event| like(event)).count()
     }
 
     pub(crate) async fn idle(&mut self) {

@@ -5,10 +5,13 @@
 
 mod cgroup;
 mod failure;
+mod fleet;
 mod harness;
+mod health;
 mod identity;
 mod launch;
 mod output;
+mod replace;
 mod start;
 mod stop;
 mod tree;
