@@ -21,6 +21,7 @@ mod connection;
 mod guard;
 mod house;
 mod listener;
+mod lock;
 mod places;
 pub mod prometheus;
 mod route;

@@ -3,12 +3,15 @@
 use crate::address::Address;
 use crate::connection::Io;
 use crate::guard::{Door, Secret};
+use crate::lock::Lock;
 use crate::places::Places;
 use crate::platform::{self, BindSocket, LocalDoor};
+use crate::server::Accept;
 use crate::slot::{Note, Slot};
+use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
@@ -17,11 +20,13 @@ const SOCKET_NAME_BYTES_MAX: usize = 1 + 16 + 7;
 
 /// A bound admin door; its socket and its note go when it is dropped.
 pub struct Listener {
-    // Dropped before the slot: the socket goes while its place is still held.
+    // Dropped before the two: the socket goes while its place is still held.
     kind: Kind,
     address: Address,
     allowed: [u32; 2],
     _slot: Option<Slot>,
+    // Of a path that the operator chose.
+    _lock: Option<Lock>,
 }
 
 enum Kind {
@@ -76,7 +81,14 @@ impl Listener {
         &self.address
     }
 
-    pub(crate) async fn accept(&self) -> io::Result<(Box<dyn Io>, Door)> {
+    fn new(kind: Kind, address: Address, slot: Option<Slot>) -> Self {
+        // Root may do everything anyway.
+        Self { kind, address, allowed: [platform::own_uid(), 0], _slot: slot, _lock: None }
+    }
+}
+
+impl Accept for Listener {
+    async fn accept(&self) -> io::Result<(Box<dyn Io>, Door)> {
         match &self.kind {
             Kind::Local(door) => {
                 let (io, peer) = door.accept().await?;
@@ -87,11 +99,6 @@ impl Listener {
                 Ok((Box::new(stream), Door::Tcp { secret: Arc::clone(secret) }))
             }
         }
-    }
-
-    fn new(kind: Kind, address: Address, slot: Option<Slot>) -> Self {
-        // Root may do everything anyway.
-        Self { kind, address, allowed: [platform::own_uid(), 0], _slot: slot }
     }
 }
 
@@ -113,6 +120,13 @@ fn auto(app_dir: &Path, places: &Places, notes: &mut Vec<String>) -> Result<List
 }
 
 fn unix(path: &Path, app_dir: &Path, places: &Places, notes: &mut Vec<String>) -> Result<Listener, String> {
+    // Of two hosts that find the same left over socket only one may take its place.
+    let lock_path = lock_path(path);
+    let lock = match Lock::take(&lock_path) {
+        Ok(Some(lock)) => lock,
+        Ok(None) => return Err(format!("another host has {}", path.display())),
+        Err(error) => return Err(format!("{}: {error}", lock_path.display())),
+    };
     let door = match platform::bind_socket(path) {
         BindSocket::Bound(door) => door,
         BindSocket::Taken => return Err(format!("another process accepts on {}", path.display())),
@@ -125,7 +139,14 @@ fn unix(path: &Path, app_dir: &Path, places: &Places, notes: &mut Vec<String>) -
         Ok(slot)
     });
     let slot = noted.map_err(|problem| notes.push(format!("only `--admin {address}` finds this host: {problem}"))).ok();
-    Ok(Listener::new(Kind::Local(door), address, slot))
+    Ok(Listener { _lock: Some(lock), ..Listener::new(Kind::Local(door), address, slot) })
+}
+
+/// `/run/site.sock.lock` for `/run/site.sock`.
+fn lock_path(socket: &Path) -> PathBuf {
+    let mut path = OsString::from(socket);
+    path.push(".lock");
+    PathBuf::from(path)
 }
 
 fn tcp(addr: SocketAddr, app_dir: &Path, places: &Places, notes: &mut Vec<String>) -> Result<Listener, String> {
@@ -164,6 +185,6 @@ fn leave(slot: &Slot, app_dir: &Path, address: &Address, secret: Option<&str>) -
     slot.write(&note).map_err(|error| format!("{}: {error}", slot.socket().with_extension("json").display()))
 }
 
-fn canonical(app_dir: &Path) -> Result<std::path::PathBuf, String> {
+fn canonical(app_dir: &Path) -> Result<PathBuf, String> {
     app_dir.canonicalize().map_err(|error| format!("{}: {error}", app_dir.display()))
 }

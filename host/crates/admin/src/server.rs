@@ -1,8 +1,10 @@
 //! Takes connections and gives each a task.
 
-use crate::connection::{self, Shared};
+use crate::connection::{self, Io, Shared};
+use crate::guard::Door;
 use crate::house::House;
 use crate::listener::Listener;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -51,6 +53,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// # Cancel safety
 /// Dropping the future cuts every connection and removes socket and note.
 pub async fn serve<H: House>(listener: Listener, house: Arc<H>, limits: Limits, stop: impl Future<Output = ()>) {
+    run(&listener, house, limits, stop).await;
+}
+
+/// Where connections come from.
+pub(crate) trait Accept {
+    /// The next connection. Dropping the future loses none.
+    fn accept(&self) -> impl Future<Output = io::Result<(Box<dyn Io>, Door)>> + Send;
+}
+
+async fn run<H: House>(listener: &(impl Accept + Sync), house: Arc<H>, limits: Limits, stop: impl Future<Output = ()>) {
     let shared = Arc::new(Shared { house, limits, reloads: Semaphore::new(limits.reloads_max) });
     let seats = Arc::new(Semaphore::new(limits.connections_max));
     let (stop_tx, stop_rx) = watch::channel(false);
@@ -84,3 +96,6 @@ pub async fn serve<H: House>(listener: Listener, house: Arc<H>, limits: Limits, 
         connections.shutdown().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

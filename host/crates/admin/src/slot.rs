@@ -6,22 +6,17 @@
 //! hash of the folder's path, which keeps socket paths short; the note holds the
 //! whole path, so two folders with one hash are told apart.
 
+use crate::lock::Lock;
 use crate::platform;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Most hosts of one application's folder that a client can find.
 pub(crate) const SLOTS_MAX: usize = 8;
 /// Largest note that is read, in bytes.
 const NOTE_BYTES_MAX: u64 = 64 * 1024;
-/// How often a lock is tried for: a client that looks, or a child of a dead host
-/// on its way to its program, holds it for a moment.
-const TRIES_MAX: usize = 10;
-/// Between two tries.
-const RETRY_AFTER: Duration = Duration::from_millis(5);
 
 /// What the note says.
 #[derive(Clone, Serialize, Deserialize)]
@@ -38,8 +33,9 @@ pub(crate) struct Note {
 
 /// A place for a note that is ours until it is dropped.
 pub(crate) struct Slot {
-    lock: File,
     stem: PathBuf,
+    // Dropped after the note is gone.
+    _lock: Lock,
 }
 
 impl Slot {
@@ -52,8 +48,8 @@ impl Slot {
         for number in 0..SLOTS_MAX {
             let stem = folder.join(stem(app_dir, number));
             let lock = stem.with_extension("lock");
-            match hold(&lock) {
-                Ok(Some(file)) => return Ok((Self { lock: file, stem }, number)),
+            match Lock::take(&lock) {
+                Ok(Some(lock)) => return Ok((Self { stem, _lock: lock }, number)),
                 Ok(None) => {}
                 Err(error) => return Err(format!("{}: {error}", lock.display())),
             }
@@ -80,10 +76,8 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // The lock's file goes last: whoever opens it before sees it locked.
+        // Nobody could do anything about a note that stays behind, and nobody believes it.
         let _ = remove(&self.stem.with_extension("json"));
-        let _ = remove(&self.stem.with_extension("lock"));
-        let _ = self.lock.unlock();
     }
 }
 
@@ -102,30 +96,13 @@ pub(crate) fn all_notes(folder: &Path) -> Vec<Note> {
 
 /// The note of this stem, if the host that left it lives.
 fn living(stem: &Path) -> Option<Note> {
-    let lock = File::open(stem.with_extension("lock")).ok()?;
-    // A shared lock is refused only while a host holds its own.
-    if !matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+    if !Lock::is_held(&stem.with_extension("lock")) {
         return None;
     }
     let mut text = Vec::new();
     let file = File::open(stem.with_extension("json")).ok()?;
     file.take(NOTE_BYTES_MAX).read_to_end(&mut text).ok()?;
     serde_json::from_slice(&text).ok()
-}
-
-/// Opens and locks the file; none if another process has it locked.
-fn hold(path: &Path) -> io::Result<Option<File>> {
-    for _ in 0..TRIES_MAX {
-        let file = platform::private_file().read(true).write(true).create(true).truncate(false).open(path)?;
-        match file.try_lock() {
-            Ok(()) if platform::is_same(&file, path) => return Ok(Some(file)),
-            // Its last owner has just removed it.
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => std::thread::sleep(RETRY_AFTER),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
-    }
-    Ok(None)
 }
 
 fn remove(path: &Path) -> io::Result<()> {

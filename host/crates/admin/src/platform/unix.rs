@@ -1,6 +1,9 @@
 //! Folders, files and sockets that only one user can use.
 
 use crate::connection::Io;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::geteuid;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
@@ -75,10 +78,10 @@ pub(crate) fn is_private(folder: &Path) -> Result<bool, String> {
     Ok(true)
 }
 
-/// How a file is opened that nobody else may read.
+/// How a file is opened that nobody else may read; a link is not followed.
 pub(crate) fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.mode(0o600);
+    options.mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
     options
 }
 
@@ -121,20 +124,28 @@ pub(crate) fn bind_socket(path: &Path) -> BindSocket {
         Ok(found) if !found.file_type().is_socket() => {
             return BindSocket::Failed(format!("{shown} is there and is not a socket"));
         }
-        Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+        Ok(_) => match try_connect(path) {
+            Err(Errno::CONNREFUSED) => {
                 if let Err(error) = std::fs::remove_file(path) {
                     return BindSocket::Failed(format!("{shown} is left over and can't be removed: {error}"));
                 }
             }
+            // Nobody accepts at the moment, but the queue is somebody's.
+            Ok(()) | Err(Errno::AGAIN) => return BindSocket::Taken,
             Err(error) => return BindSocket::Failed(format!("{shown}: {error}")),
-            Ok(_) => return BindSocket::Taken,
         },
     }
     match listen(path) {
         Ok(door) => BindSocket::Bound(door),
         Err(error) => BindSocket::Failed(format!("{shown}: {error}")),
     }
+}
+
+/// Whether somebody listens; never waits for room in a full queue.
+fn try_connect(path: &Path) -> Result<(), Errno> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)
 }
 
 fn listen(path: &Path) -> io::Result<LocalDoor> {
