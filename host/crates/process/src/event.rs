@@ -6,7 +6,8 @@ use wire::StartFailure;
 
 /// Takes the room's events; the binary writes them to its log and metrics.
 ///
-/// It is called from the supervising task and must not block.
+/// It is called from the supervising task and from the tasks of instances, and
+/// must not block.
 pub trait Events: Send + Sync + 'static {
     /// Tells one event.
     fn tell(&self, event: Event);

@@ -7,6 +7,7 @@
 mod application;
 mod budget;
 mod instance;
+mod look;
 mod recycle;
 mod replace;
 

@@ -59,7 +59,7 @@ pub struct Settings {
     /// When the first start is made. Default: on demand.
     pub start_mode: StartMode,
     /// Without any request for this long all instances are stopped, to be woken by
-    /// the next one. Default: none, they stay.
+    /// the next one. It has no effect with [`StartMode::Always`]. Default: none, they stay.
     pub idle_limit: Option<Duration>,
     /// How long a retired instance may finish its requests before it is asked to
     /// stop. Default: 30 s.

@@ -2,17 +2,12 @@
 
 use super::budget::{Budget, back_off};
 use super::instance::{Instance, Role};
-use super::recycle::{MEASURE_PAUSE, MEMORY_PAUSE};
 use super::replace::Replacement;
-use super::{Action, Answer, Down, Happening, Measure, Nature, Plan, View};
+use super::{Action, Answer, Down, Happening, Nature, Plan, View};
 use crate::control::{AppState, InstanceState};
-use crate::event::Why;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// Shortest pause between two looks at what the instances carry.
-const MEASURE_PAUSE_MIN: Duration = Duration::from_millis(10);
 
 /// The rules with their memory.
 #[derive(Debug)]
@@ -30,9 +25,9 @@ pub(crate) struct Machine {
     pub(super) down: Option<Resting>,
     pub(super) counters: Counters,
     pub(super) idle_since: Instant,
-    requests: u64,
-    measure_at: Option<Instant>,
-    memory_at: Option<Instant>,
+    pub(super) requests: u64,
+    pub(super) measure_at: Option<Instant>,
+    pub(super) memory_at: Option<Instant>,
     published: View,
     pub(super) actions: Vec<Action>,
 }
@@ -55,8 +50,8 @@ pub(super) struct Slot {
 /// Why and until when nothing is started.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resting {
-    until: Option<Instant>,
-    crashed: bool,
+    pub(super) until: Option<Instant>,
+    pub(super) crashed: bool,
 }
 
 /// What happened, ever.
@@ -234,13 +229,6 @@ impl Machine {
         self.awake = true;
     }
 
-    fn suspect(&mut self, now: Instant, start: u64) {
-        let suspected = self.instances.get_mut(&start).filter(|i| i.state == InstanceState::Ready);
-        if suspected.is_some_and(|instance| instance.suspect(now)) {
-            self.actions.push(Action::Look(start));
-        }
-    }
-
     fn proven(&mut self, now: Instant, start: u64) {
         let first = !self.any_ready();
         let Some(instance) = self.instances.get_mut(&start) else { return };
@@ -330,7 +318,7 @@ impl Machine {
         }
     }
 
-    fn crashed(&mut self, now: Instant) {
+    pub(super) fn crashed(&mut self, now: Instant) {
         self.counters.crashes += 1;
         self.budget.crashed(now, self.plan.settings.rapid_fails_per_minute);
     }
@@ -344,96 +332,6 @@ impl Machine {
         self.old_gone(now);
         if self.phase == Phase::Stopping && self.instances.is_empty() {
             self.actions.push(Action::Finish);
-        }
-    }
-
-    fn health(&mut self, now: Instant, start: u64, good: bool) {
-        let Some(instance) = self.instances.get_mut(&start) else { return };
-        let Some(health) = instance.plan.settings.health.as_ref() else { return };
-        instance.asking = false;
-        instance.health_at = Some(now + health.interval);
-        if good {
-            if std::mem::take(&mut instance.health_failures) > 0 {
-                self.actions.push(Action::TellHealthy(start));
-            }
-            return;
-        }
-        self.counters.health_failures += 1;
-        instance.health_failures = instance.health_failures.saturating_add(1);
-        if instance.health_failures < health.failures_max || instance.state != InstanceState::Ready {
-            return;
-        }
-        if std::mem::replace(&mut instance.role, Role::Old) == Role::Current {
-            // It counts as a crash, so that a sick application does not start all day.
-            self.actions.push(Action::TellReplacing(Why::Unhealthy));
-            self.crashed(now);
-        }
-        self.kill(start);
-        self.actions.push(Action::Retire(start));
-    }
-
-    fn measured(&mut self, now: Instant, measures: &[Measure]) {
-        let mut requests = 0_u64;
-        let mut busy = false;
-        for measure in measures {
-            requests = requests.wrapping_add(measure.requests);
-            busy |= measure.outstanding > 0;
-            if let Some(bounds) = self.instances.get_mut(&measure.start).and_then(|i| i.bounds.as_mut()) {
-                bounds.by_requests(measure.requests, now);
-            }
-        }
-        if std::mem::replace(&mut self.requests, requests) != requests || busy {
-            self.idle_since = now;
-        }
-        let limit = self.plan.settings.idle_limit.filter(|_| !self.plan.always());
-        let Some(limit) = limit.filter(|limit| now - self.idle_since >= *limit) else { return };
-        if self.phase == Phase::Running && self.replacement.is_none() && self.any_ready() {
-            self.actions.push(Action::TellIdle(limit));
-            self.awake = false;
-            self.retire_all(self.plan.settings.drain_limit);
-        }
-    }
-
-    fn memory(&mut self, now: Instant, memory: &[(u64, u64)]) {
-        for (start, bytes) in memory {
-            if let Some(bounds) = self.instances.get_mut(start).and_then(|i| i.bounds.as_mut()) {
-                bounds.by_memory(*bytes, now);
-            }
-        }
-    }
-
-    /// Does what is due.
-    fn look_around(&mut self, now: Instant) {
-        if self.down.is_some_and(|down| down.until.is_some_and(|until| until <= now)) {
-            if self.plan.always() {
-                self.down = None;
-            } else {
-                self.down = self.down.map(|down| Resting { until: None, ..down });
-                self.actions.push(Action::Down(Down::RetryNow));
-            }
-        }
-        for instance in self.instances.values_mut().filter(|i| i.next(now).is_some_and(|at| at <= now)) {
-            if instance.look_at.is_some_and(|at| at <= now) && instance.suspect(now) {
-                self.actions.push(Action::Look(instance.start));
-            }
-            if instance.role != Role::Current {
-                continue;
-            }
-            if instance.health_at.is_some_and(|at| at <= now) && !instance.asking {
-                instance.asking = true;
-                self.actions.push(Action::AskHealth(instance.start));
-            }
-            if let Some(bounds) = &mut instance.bounds {
-                bounds.by_time(&instance.plan.settings.recycle, now, self.nature.wall);
-            }
-        }
-        if self.measure_at.is_some_and(|at| at <= now) {
-            self.measure_at = None;
-            self.actions.push(Action::Measure);
-        }
-        if self.memory_at.is_some_and(|at| at <= now) {
-            self.memory_at = None;
-            self.actions.push(Action::MeasureMemory);
         }
     }
 
@@ -477,24 +375,6 @@ impl Machine {
         self.instances.insert(start, Instance::new(start, number, plan, role, now));
         self.actions.push(Action::Attempt(start));
         start
-    }
-
-    /// Sets when the instances are looked at.
-    fn schedule(&mut self, now: Instant) {
-        let settings = &self.plan.settings;
-        let idle = settings.idle_limit.filter(|_| !self.plan.always());
-        if !self.any_ready() {
-            self.measure_at = None;
-            self.memory_at = None;
-            return;
-        }
-        if self.measure_at.is_none() && (idle.is_some() || settings.recycle.requests_max.is_some()) {
-            let pause = idle.map_or(MEASURE_PAUSE, |limit| (limit / 4).clamp(MEASURE_PAUSE_MIN, MEASURE_PAUSE));
-            self.measure_at = Some(now + pause);
-        }
-        if self.memory_at.is_none() && settings.recycle.memory_bytes_max.is_some() {
-            self.memory_at = Some(now + MEMORY_PAUSE);
-        }
     }
 
     /// Ends one by force.
