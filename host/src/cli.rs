@@ -21,6 +21,12 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Read both files, load every plugin, print the effective configuration and every problem
     Check(CheckArgs),
+    /// Tell how a running host and its app are
+    Status(StatusArgs),
+    /// Let a running host take its files anew: the new app beside the old, swapped once it is proven
+    Reload(RunningArgs),
+    /// Let a running host finish its requests, stop its app, and end
+    Stop(RunningArgs),
     /// Print the version
     Version {
         /// How to print it
@@ -59,8 +65,8 @@ pub(crate) struct SiteArgs {
     /// Worker threads, 1 to 256 (default: one per core)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) workers: Option<u16>,
-    /// Address of the admin listener, or off
-    #[arg(long, value_name = "ADDR|off")]
+    /// Where status, reload and stop are served: auto (a private socket), off, unix:PATH, or a loopback ADDRESS:PORT
+    #[arg(long, value_name = "ADDRESS")]
     pub(crate) admin: Option<String>,
 }
 
@@ -73,6 +79,9 @@ pub(crate) struct RunArgs {
     /// How log lines look
     #[arg(long, value_enum, value_name = "text|json")]
     pub(crate) log_format: Option<Output>,
+    /// Leave changed files alone until `gatelodge reload` or SIGHUP; app_offline.htm is looked for all the same
+    #[arg(long)]
+    pub(crate) no_watch: bool,
     /// More detail in the log; twice for every step
     #[arg(short = 'v', action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -85,6 +94,28 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) site: SiteArgs,
     /// How to print the result
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(crate) format: Output,
+}
+
+/// Which running host is meant.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RunningArgs {
+    /// Directory of the app that the host serves
+    #[arg(default_value = ".")]
+    pub(crate) app_dir: PathBuf,
+    /// The host's admin address, where it is not found by the directory: unix:PATH or ADDRESS:PORT
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: Option<String>,
+}
+
+/// Flags of `status`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StatusArgs {
+    /// Which host.
+    #[command(flatten)]
+    pub(crate) host: RunningArgs,
+    /// How to print it
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub(crate) format: Output,
 }
@@ -126,6 +157,8 @@ mod tests {
             ("run . --workers 0", Exit::Usage),
             ("run . --workers 257", Exit::Usage),
             ("check . --format xml", Exit::Usage),
+            ("status . --format xml", Exit::Usage),
+            ("stop . now", Exit::Usage),
         ] {
             assert_eq!(parsed(line).err(), Some(exit), "{line}");
         }

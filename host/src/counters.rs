@@ -58,7 +58,8 @@ impl Counters {
         }
     }
 
-    fn host(&self, lines_dropped: u64) -> Vec<(String, u64)> {
+    /// The host's own, by name; `lines_dropped` is the log's.
+    pub(crate) fn host(&self, lines_dropped: u64) -> Vec<(String, u64)> {
         let mut values: Vec<(String, u64)> = totals(self.workers.iter().map(|worker| &*worker.shard))
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
@@ -73,6 +74,9 @@ impl Counters {
         values.push(("host_backend_connects_total".to_owned(), forward(forward::Counters::connects)));
         values.push(("host_backend_reuses_total".to_owned(), forward(forward::Counters::reuses)));
         values.push(("host_backend_retries_total".to_owned(), forward(forward::Counters::retries)));
+        values.push(("host_backend_resends_total".to_owned(), forward(forward::Counters::resends)));
+        values.push(("host_backend_ejections_total".to_owned(), forward(forward::Counters::ejections)));
+        values.push(("host_backend_affinity_hits_total".to_owned(), forward(forward::Counters::affinity_hits)));
         let mut faults: BTreeMap<&str, u64> = BTreeMap::new();
         for (class, count) in self.workers.iter().flat_map(|worker| worker.forward.faults()) {
             *faults.entry(class).or_default() += count;

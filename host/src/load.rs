@@ -1,7 +1,7 @@
 //! From files and flags to documents: all problems at once, nothing started.
 
 use crate::cli::SiteArgs;
-use config::plugins_toml::{self, Listener, Module};
+use config::plugins_toml::{self, Admin, Listener, Module};
 use config::{Document, Facts, File, Problem, Problems, Severity, Source, modules};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,20 @@ const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub(crate) struct Loaded {
     /// Both files, understood.
     pub(crate) document: Document,
-    /// The app's folder.
+    /// The app's folder, links resolved.
     pub(crate) root: PathBuf,
+    /// The app's folder as it was named, absolute.
+    pub(crate) app_dir: PathBuf,
+    /// Where plugins.toml lies or would lie.
+    pub(crate) toml_path: PathBuf,
     /// The folder that paths in plugins.toml are relative to.
     pub(crate) folder: PathBuf,
     /// `--listen`, where given.
     pub(crate) listen: Vec<Listener>,
     /// `--path-base`, where given.
     pub(crate) path_base: Option<String>,
+    /// `--admin`, where given.
+    pub(crate) admin: Option<Admin>,
 }
 
 /// Reads the files of a site and checks the flags that add to them.
@@ -47,9 +53,13 @@ pub(crate) fn load(args: &SiteArgs) -> Result<Loaded, Problems> {
             None
         }
     });
-    if args.admin.as_deref().is_some_and(|admin| admin != "off") {
-        problems.push(flag("--admin", "not yet: an admin address".into(), "write --admin off, or leave it out"));
-    }
+    let admin = args.admin.as_deref().and_then(|text| match plugins_toml::parse_admin(text) {
+        Ok(admin) => Some(admin),
+        Err((what, help)) => {
+            problems.push(flag("--admin", what, help));
+            None
+        }
+    });
     let root = match std::fs::canonicalize(&args.app_dir) {
         Ok(root) if root.is_dir() => root,
         _ => {
@@ -70,7 +80,8 @@ pub(crate) fn load(args: &SiteArgs) -> Result<Loaded, Problems> {
                 return Err(Problems::new(problems));
             }
             let folder = folder.to_path_buf();
-            Ok(Loaded { document, root, folder, listen, path_base })
+            let app_dir = std::path::absolute(&args.app_dir).unwrap_or_else(|_| root.clone());
+            Ok(Loaded { document, root, app_dir, toml_path, folder, listen, path_base, admin })
         }
         Err(found) => {
             problems.extend(found.into_vec());

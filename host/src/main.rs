@@ -7,12 +7,18 @@ mod cli;
 mod compose;
 mod counters;
 mod exit;
+mod generation;
 mod load;
 mod orders;
 mod plugins;
+mod prepare;
+mod reload;
+mod running;
 mod settle;
 mod site;
+mod status;
 mod tell;
+mod watching;
 mod worker;
 
 use exit::Exit;
@@ -35,6 +41,9 @@ fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
         Ok(cli::Command::Run(args)) => compose::run(&args),
         Ok(cli::Command::Check(args)) => check::check(&args),
+        Ok(cli::Command::Status(args)) => running::status(&args),
+        Ok(cli::Command::Reload(args)) => running::reload(&args),
+        Ok(cli::Command::Stop(args)) => running::stop(&args),
         Ok(cli::Command::Version { format }) => check::version(format),
         Err(exit) => exit,
     };

@@ -2,13 +2,13 @@
 
 use crate::load::Loaded;
 use config::Setting;
-use config::plugins_toml::{self, EscapedSlash, Listener, LogFormat, LogLevel, Workers};
+use config::plugins_toml::{self, Admin, EscapedSlash, Listener, LogFormat, LogLevel, Start, Workers};
 use config::web_config::{Backend, HTTP_AUTH, Section};
 use edge::{EdgeSettings, ListenHost, ListenUrl};
-use forward::ForwardSettings;
+use forward::{Affinity, ForwardSettings};
 use observe::{Format, Level, LogSettings};
 use pipeline::Rules;
-use process::{BackOff, Identity, OutputSettings, Recycle, StartMode, WarmUp};
+use process::{BackOff, StartMode};
 use std::path::PathBuf;
 use std::time::Duration;
 use wire::admit::AdmitRules;
@@ -32,6 +32,14 @@ pub(crate) struct Settled {
     pub(crate) log: LogSettings,
     /// Time that running requests have at a stop.
     pub(crate) drain: Duration,
+    /// Time between an order to stop and the drain, in which all goes on (`shutdownDelay`).
+    pub(crate) shutdown_delay: Duration,
+    /// Where the host is asked and told things.
+    pub(crate) admin: Admin,
+    /// Whether changed files are taken up by themselves.
+    pub(crate) watch: bool,
+    /// The app runs on when its files of configuration change (`disallowRotationOnConfigChange`).
+    pub(crate) keeps_app_on_change: bool,
 }
 
 /// What the command line says beside the files.
@@ -43,6 +51,8 @@ pub(crate) struct Overrides {
     pub(crate) log_format: Option<Format>,
     /// `-v`, counted.
     pub(crate) verbose: u8,
+    /// `--no-watch`.
+    pub(crate) no_watch: bool,
 }
 
 /// Settles everything. Cores are looked up here, and the environment that the
@@ -60,11 +70,15 @@ pub(crate) fn settle(loaded: &Loaded, overrides: Overrides) -> Settled {
         listen: listeners.iter().map(listen_url).collect(),
         workers,
         edge: edge_settings(loaded, workers),
-        forward: forward_settings(loaded),
+        forward: forward_settings(loaded, &path_base),
         process: process_settings(loaded, &path_base),
         rules: Rules { path_base: path_base.trim_end_matches('/').into() },
         log: log_settings(loaded, overrides),
         drain: ms(host.limits.drain_ms_max),
+        shutdown_delay: ms(loaded.document.web_config.backend.shutdown_delay_ms),
+        admin: loaded.admin.clone().unwrap_or_else(|| host.admin.value.clone()),
+        watch: host.watch.value && !overrides.no_watch,
+        keeps_app_on_change: loaded.document.web_config.backend.disallow_rotation_on_config_change.value,
     }
 }
 
@@ -130,7 +144,7 @@ pub(crate) fn path_rules(loaded: &Loaded) -> PathRules {
     }
 }
 
-fn forward_settings(loaded: &Loaded) -> ForwardSettings {
+fn forward_settings(loaded: &Loaded, path_base: &str) -> ForwardSettings {
     let host = &loaded.document.plugins_toml.host;
     let limits = &host.limits;
     let backend = &loaded.document.web_config.backend;
@@ -145,6 +159,13 @@ fn forward_settings(loaded: &Loaded) -> ForwardSettings {
         header_count_max: size(limits.backend_header_count_max),
         idle_connections_max: size(limits.backend_idle_connections_max),
         idle_connection_ms_max: limits.backend_keep_alive_ms_max.value,
+        affinity_cookie: host
+            .backend
+            .affinity_cookie
+            .as_ref()
+            .map(|name| Affinity { name: name.value.as_str().into(), path: path_base.into() }),
+        eject_faults_max: host.backend.eject_faults_max.value,
+        eject_ms: host.backend.eject_ms.value,
         token_headers: host.token_headers.iter().filter_map(|name| name.value.parse().ok()).collect(),
         ..ForwardSettings::default()
     }
@@ -152,13 +173,7 @@ fn forward_settings(loaded: &Loaded) -> ForwardSettings {
 
 fn process_settings(loaded: &Loaded, path_base: &str) -> process::Settings {
     let backend = &loaded.document.web_config.backend;
-    let console = |name: &str| {
-        backend
-            .handler_settings
-            .iter()
-            .find(|setting| setting.name.eq_ignore_ascii_case(name))
-            .map(|setting| &setting.value)
-    };
+    let extras = &loaded.document.plugins_toml.host.backend;
     let (process_path, arguments) = launched(backend);
     process::Settings {
         section: match backend.section.value {
@@ -172,30 +187,80 @@ fn process_settings(loaded: &Loaded, path_base: &str) -> process::Settings {
         start_limit: Duration::from_secs(backend.startup_time_limit_s.value.into()),
         shutdown_limit: Duration::from_secs(backend.shutdown_time_limit_s.value.into()),
         stdout_log: backend.stdout_log_enabled.value.then(|| backend.stdout_log_file.value.clone()),
-        console_redirection: console("enableOutOfProcessConsoleRedirection")
-            .is_none_or(|value| !value.eq_ignore_ascii_case("false")),
+        console_redirection: backend.console_redirection.value,
         app_path: path_base.to_owned(),
         iis_httpauth: HTTP_AUTH.to_owned(),
         // Upgrades are not carried yet, so the app is told not to offer them.
         websockets_supported: false,
         https_port: None,
         site: process::Site { name: "Default Web Site".to_owned(), id: 1, pool: "DefaultAppPool".to_owned() },
-        attempts_max: 2,
-        instances: 1,
-        overlap: true,
-        start_mode: StartMode::OnDemand,
-        idle_limit: None,
+        attempts_max: backend.attempts_max(),
+        instances: loaded.document.instances(),
+        overlap: loaded.document.overlap(),
+        start_mode: match extras.start.value {
+            Start::OnDemand => StartMode::OnDemand,
+            Start::Always => StartMode::Always,
+        },
+        idle_limit: unless_zero(extras.idle_ms_max.value).map(Duration::from_millis),
         drain_limit: ms(loaded.document.plugins_toml.host.limits.drain_ms_max),
-        health: None,
-        warm_up: WarmUp::default(),
-        recycle: Recycle::default(),
-        identity: Identity::default(),
-        output: OutputSettings::default(),
+        health: extras.health.as_ref().map(health),
+        warm_up: extras.warm_up.as_ref().map(warm_up).unwrap_or_default(),
+        recycle: recycle(&extras.recycle),
+        identity: identity(&extras.identity),
+        output: process::OutputSettings {
+            file_bytes_max: extras.output.file_bytes_max.value,
+            file_age_max: unless_zero(extras.output.file_age_ms_max.value).map(Duration::from_millis),
+            files_max: extras.output.files_max.value,
+            to_log: extras.output.to_log.value,
+        },
         rapid_fails_per_minute: backend.rapid_fails_per_minute.value,
         show_page: !backend.disable_start_up_error_page.value,
         back_off: BackOff::default(),
         inherited: std::env::vars_os().collect(),
         keeper: own_executable(),
+    }
+}
+
+/// 0 in the file: no limit.
+fn unless_zero(value: u64) -> Option<u64> {
+    (value > 0).then_some(value)
+}
+
+fn health(health: &plugins_toml::Health) -> process::Health {
+    process::Health {
+        path: health.path.value.clone(),
+        interval: ms(health.interval_ms),
+        timeout: ms(health.timeout_ms),
+        failures_max: health.failures_max.value,
+    }
+}
+
+fn warm_up(warm_up: &plugins_toml::WarmUp) -> process::WarmUp {
+    process::WarmUp { paths: warm_up.paths.value.clone(), timeout: ms(warm_up.timeout_ms) }
+}
+
+fn recycle(recycle: &plugins_toml::Recycle) -> process::Recycle {
+    process::Recycle {
+        requests_max: unless_zero(recycle.requests_max.value),
+        age_max: unless_zero(recycle.age_ms_max.value).map(Duration::from_millis),
+        memory_bytes_max: unless_zero(recycle.memory_bytes_max.value),
+        minutes_of_day: recycle.at.iter().map(|minute| minute.value).collect(),
+        jitter_percent: recycle.jitter_percent.value,
+    }
+}
+
+fn identity(identity: &plugins_toml::Identity) -> process::Identity {
+    process::Identity {
+        user: identity.user.as_ref().map(|name| name.value.clone()),
+        group: identity.group.as_ref().map(|name| name.value.clone()),
+        umask: identity.umask.as_ref().map(|mode| mode.value),
+        nice: identity.nice.as_ref().map(|nice| nice.value),
+        open_files_max: identity.open_files_max.as_ref().map(|limit| limit.value),
+        processes_max: identity.processes_max.as_ref().map(|limit| limit.value),
+        address_space_bytes_max: identity.address_space_bytes_max.as_ref().map(|limit| limit.value),
+        core_bytes_max: identity.core_bytes_max.as_ref().map(|limit| limit.value),
+        memory_bytes_max: identity.memory_bytes_max.as_ref().map(|limit| limit.value),
+        cpu_percent_max: identity.cpu_percent_max.as_ref().map(|limit| limit.value),
     }
 }
 

@@ -3,7 +3,7 @@
 use config::mapping::{Ask, Decision, FileKind, Site as Mapping};
 use pipeline::{Route, Site};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use wire::{Kind, NotFound, RequestHead};
 
 /// A site's mappings with the folder that `resourceType` looks at.
@@ -18,6 +18,12 @@ impl MappedSite {
     #[must_use]
     pub(crate) fn new(mapping: Arc<Mapping>, root: &Path) -> Self {
         Self { mapping, root: root.into() }
+    }
+
+    /// Lives as long as any copy of these mappings.
+    #[must_use]
+    pub(crate) fn life(&self) -> Weak<Mapping> {
+        Arc::downgrade(&self.mapping)
     }
 }
 

@@ -1,12 +1,10 @@
 //! One worker of the data plane: a thread, a runtime, its own of everything.
 
 use crate::counters::WorkerCounters;
-use crate::site::MappedSite;
+use crate::generation::{Maker, Plan};
 use edge::{DrainOrder, DrainReport, EdgeSettings, WorkerListeners};
-use forward::{ForwardSettings, Forwarder};
 use observe::Log;
-use pipeline::{Generation, Pipeline, Rules};
-use plugin::Chain;
+use pipeline::Pipeline;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,16 +19,12 @@ use wire::ports::{BackendSignal, BackendState};
 /// between the planes.
 #[derive(Clone)]
 pub(crate) struct Common {
-    /// Limits of the front door.
-    pub(crate) edge: Arc<EdgeSettings>,
-    /// Settings of forwarding.
-    pub(crate) forward: ForwardSettings,
-    /// Compiled plugins.
-    pub(crate) chain: Arc<Chain>,
-    /// Handler mapping.
-    pub(crate) site: MappedSite,
-    /// Rules of the host.
-    pub(crate) rules: Rules,
+    /// Limits of the front door, as they change.
+    pub(crate) edge: watch::Receiver<Arc<EdgeSettings>>,
+    /// What generations are made of, as it changes.
+    pub(crate) plans: watch::Receiver<Arc<Plan>>,
+    /// Where the number of a plan is told once it is taken up.
+    pub(crate) taken: mpsc::Sender<u64>,
     /// The log.
     pub(crate) log: Log,
     /// The backend as process supervision sees it.
@@ -63,16 +57,16 @@ pub(crate) fn spawn(common: Common, own: Own) -> io::Result<JoinHandle<io::Resul
 
 fn work(common: Common, own: Own) -> io::Result<DrainReport> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-    let Common { edge, forward, chain, site, rules, log, state, signals, waiting, drain } = common;
-    let generation = Generation {
-        forward: Forwarder::new(forward, state, signals, waiting, own.counters.forward),
-        plugins: chain.plane(),
-        site,
-        rules,
-        log,
-        counters: own.counters.shard,
-    };
-    let pipeline = Rc::new(Pipeline::new(generation, own.index));
+    let Common { edge, mut plans, taken, log, state, signals, waiting, drain } = common;
+    let edge_counters = Arc::clone(&own.counters.edge);
+    let maker = Maker { log, state, signals, waiting, counters: own.counters };
+    let first = Arc::clone(&plans.borrow_and_update());
+    let generation = maker.make(&first);
+    drop(first);
+    let forward = generation.forward.clone();
+    let line = Rc::new(Pipeline::new(generation, own.index));
     let local = LocalSet::new();
-    local.block_on(&runtime, edge::serve(own.listeners, edge, own.counters.edge, pipeline, drain))
+    // It ends with the local set: a worker that drains takes up what is new, too.
+    local.spawn_local(maker.follow(Rc::clone(&line), forward, plans, taken));
+    local.block_on(&runtime, edge::serve(own.listeners, edge, edge_counters, line, drain))
 }

@@ -8,7 +8,16 @@ use std::path::PathBuf;
 fn loaded(toml: &str) -> Loaded {
     let (web_config, toml) = (File::new("web.config", SMALLEST), File::new("plugins.toml", toml));
     let document = config::read(Some(web_config), Some(toml), &Facts::default()).expect("the test's files are right");
-    Loaded { document, root: PathBuf::from("/srv/app"), folder: PathBuf::new(), listen: Vec::new(), path_base: None }
+    Loaded {
+        document,
+        root: PathBuf::from("/srv/app"),
+        app_dir: PathBuf::from("/srv/app"),
+        toml_path: PathBuf::from("/srv/app/plugins.toml"),
+        folder: PathBuf::new(),
+        listen: Vec::new(),
+        path_base: None,
+        admin: None,
+    }
 }
 
 fn settled(toml: &str, overrides: Overrides) -> Settled {
@@ -108,7 +117,7 @@ fn flags_go_before_the_file() {
 
     files.listen = ["http://127.0.0.1:2", "http://127.0.0.1:3"].map(|url| parse_listener(url).expect("a URL")).to_vec();
     files.path_base = Some("/flag".to_owned());
-    let overrides = Overrides { workers: Some(7), log_format: Some(Format::Text), verbose: 0 };
+    let overrides = Overrides { workers: Some(7), log_format: Some(Format::Text), ..Overrides::default() };
     let settled = settle(&files, overrides);
     assert_eq!((settled.workers, settled.listen.len(), &*settled.rules.path_base), (7, 2, "/flag"));
     assert_eq!((settled.process.app_path.as_str(), settled.log.format), ("/flag", Format::Text));
@@ -131,4 +140,111 @@ fn verbose_never_says_less_than_the_file() {
         let settled = settled(&format!("[host.log]\nlevel = \"{written}\"\n"), overrides);
         assert_eq!(settled.log.level, level, "{written} and {verbose}");
     }
+}
+
+#[test]
+fn every_word_about_the_apps_life_reaches_its_room() {
+    let settled = settled(
+        r#"
+[host]
+admin = "127.0.0.1:9180"
+[host.backend]
+instances = 3
+overlap = false
+watch_settle_ms = 750
+idle_ms_max = 60_000
+affinity_cookie = "Lodge"
+eject_faults_max = 7
+eject_ms = 1500
+[host.backend.health]
+path = "/healthz"
+interval_ms = 1000
+timeout_ms = 300
+failures_max = 4
+[host.backend.warm_up]
+paths = ["/", "/warm?x=1"]
+timeout_ms = 9000
+[host.backend.recycle]
+requests_max = 1000
+age_ms_max = 3_600_000
+memory_bytes_max = "512MiB"
+at = ["03:30", "15:00"]
+jitter_percent = 5
+[host.backend.identity]
+user = "www-data"
+group = "33"
+umask = "027"
+nice = 5
+open_files_max = 4096
+processes_max = 100
+address_space_bytes_max = "4GiB"
+core_bytes_max = 0
+memory_bytes_max = "1GiB"
+cpu_percent_max = 150
+[host.backend.output]
+file_bytes_max = "1MiB"
+file_age_ms_max = 86_400_000
+files_max = 3
+to_log = true
+"#,
+        one_worker(),
+    );
+    let seconds = std::time::Duration::from_secs;
+    let wanted = process::Settings {
+        instances: 3,
+        overlap: false,
+        idle_limit: Some(seconds(60)),
+        health: Some(process::Health {
+            path: "/healthz".into(),
+            interval: seconds(1),
+            timeout: std::time::Duration::from_millis(300),
+            failures_max: 4,
+        }),
+        warm_up: process::WarmUp { paths: vec!["/".into(), "/warm?x=1".into()], timeout: seconds(9) },
+        recycle: process::Recycle {
+            requests_max: Some(1000),
+            age_max: Some(seconds(3600)),
+            memory_bytes_max: Some(512 << 20),
+            minutes_of_day: vec![210, 900],
+            jitter_percent: 5,
+        },
+        identity: process::Identity {
+            user: Some("www-data".into()),
+            group: Some("33".into()),
+            umask: Some(0o027),
+            nice: Some(5),
+            open_files_max: Some(4096),
+            processes_max: Some(100),
+            address_space_bytes_max: Some(4 << 30),
+            core_bytes_max: Some(0),
+            memory_bytes_max: Some(1 << 30),
+            cpu_percent_max: Some(150),
+        },
+        output: process::OutputSettings {
+            file_bytes_max: 1 << 20,
+            file_age_max: Some(seconds(86_400)),
+            files_max: 3,
+            to_log: true,
+        },
+        ..settled.process.clone()
+    };
+    assert_eq!(settled.process, wanted);
+    assert_eq!(settled.admin.to_string(), "127.0.0.1:9180");
+    let cookie = settled.forward.affinity_cookie.expect("it is written");
+    assert_eq!((&*cookie.name, &*cookie.path), ("Lodge", "/"));
+    assert_eq!((settled.forward.eject_faults_max, settled.forward.eject_ms), (7, 1500));
+}
+
+#[test]
+fn the_rooms_defaults_for_the_apps_life_are_the_files() {
+    let settled = settled("", one_worker());
+    let room = process::Settings::new(settled.process.root.clone(), settled.process.process_path.clone());
+    let life = |settings: &process::Settings| {
+        let process::Settings { instances, overlap, start_mode, idle_limit, drain_limit, attempts_max, .. } = settings;
+        (*instances, *overlap, *start_mode, *idle_limit, *drain_limit, *attempts_max, settings.output.clone())
+    };
+    assert_eq!(life(&settled.process), life(&room));
+    assert!(settled.watch && settled.shutdown_delay.is_zero() && !settled.keeps_app_on_change);
+    let quiet = settle(&loaded(""), Overrides { no_watch: true, ..one_worker() });
+    assert!(!quiet.watch);
 }

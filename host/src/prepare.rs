@@ -1,0 +1,77 @@
+//! From files and flags to everything that a generation needs; nothing is started.
+
+use crate::cli::{Output, RunArgs};
+use crate::load::{Loaded, load};
+use crate::settle::{self, Overrides, Settled, settle};
+use crate::site::MappedSite;
+use crate::{plugins, tell};
+use config::{Problems, mapping};
+use observe::event::Line;
+use observe::{Format, Level, Log};
+use plugin::{Chain, LogSink, Metrics};
+use std::sync::Arc;
+
+/// Both files, understood, and what follows from them for each room but `plugin`.
+pub(crate) struct Found {
+    /// The files.
+    pub(crate) loaded: Loaded,
+    /// The rooms' settings.
+    pub(crate) settled: Settled,
+}
+
+/// What was compiled and made of it.
+pub(crate) struct Built {
+    /// The plugins.
+    pub(crate) chain: Arc<Chain>,
+    /// Handler mapping.
+    pub(crate) site: MappedSite,
+}
+
+/// Reads the files.
+///
+/// # Errors
+/// Every problem of both files and of the flags.
+pub(crate) fn find(args: &RunArgs) -> Result<Found, Problems> {
+    let loaded = load(&args.site)?;
+    let overrides = Overrides {
+        workers: args.site.workers,
+        log_format: args.log_format.map(|format| match format {
+            Output::Text => Format::Text,
+            Output::Json => Format::Json,
+        }),
+        verbose: args.verbose,
+        no_watch: args.no_watch,
+    };
+    let settled = settle(&loaded, overrides);
+    Ok(Found { loaded, settled })
+}
+
+/// Compiles, links and tries the plugins, and compiles the mappings. Takes a
+/// fraction of a second per plugin: not for a worker's thread.
+///
+/// # Errors
+/// Every problem of every plugin, with the warnings about the files.
+pub(crate) fn build(found: &Found, args: &RunArgs, log: &Log, metrics: &Arc<Metrics>) -> Result<Built, Problems> {
+    let loaded = &found.loaded;
+    let sink: Arc<dyn LogSink> = Arc::new(tell::PluginLines(log.clone()));
+    let rules = settle::path_rules(loaded);
+    let chain = plugins::load(loaded, &args.site.plugin, rules, sink, metrics).map_err(|more| {
+        let mut problems = loaded.document.warnings.clone().into_vec();
+        problems.extend(more);
+        Problems::new(problems)
+    })?;
+    let mapping = Arc::new(mapping::Site::compile(&loaded.document.web_config));
+    Ok(Built { chain, site: MappedSite::new(mapping, &loaded.root) })
+}
+
+/// Tells the warnings about the files.
+pub(crate) fn warn(log: &Log, warnings: &Problems) {
+    for problem in warnings.as_slice() {
+        log.tell(&Line {
+            level: Level::Warn,
+            name: "configuration",
+            message: format!("{}: {}", problem.place(), problem.what),
+            fields: problem.help.iter().map(|help| ("help".to_owned(), help.clone())).collect(),
+        });
+    }
+}
