@@ -5,6 +5,7 @@ use crate::site::Site;
 use crate::tree::{self, Footprint, Process};
 use crate::wait::{SOON, until};
 use rustix::process::Signal;
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -36,13 +37,14 @@ pub struct Launch<'a> {
     args: Vec<String>,
     env: Vec<(String, String)>,
     listen: &'a str,
+    through: Vec<String>,
 }
 
 impl<'a> Launch<'a> {
     /// `gatelodge run` on a site, on a free port.
     #[must_use]
     pub fn new(site: &'a Site) -> Self {
-        Self { site, args: Vec::new(), env: Vec::new(), listen: "http://127.0.0.1:0" }
+        Self { site, args: Vec::new(), env: Vec::new(), listen: "http://127.0.0.1:0", through: Vec::new() }
     }
 
     /// Adds arguments.
@@ -56,6 +58,13 @@ impl<'a> Launch<'a> {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts the host by another program, which becomes the host.
+    #[must_use]
+    pub fn through(mut self, program: &[&str]) -> Self {
+        self.through.extend(program.iter().map(|&word| word.to_owned()));
         self
     }
 
@@ -95,25 +104,14 @@ impl<'a> Launch<'a> {
     }
 
     fn output(self, verb: &str) -> Ended {
-        let child = self.command(verb).stdout(Stdio::piped()).spawn().expect("the host's binary can be started");
-        let pid = child.id();
-        let waiter = std::thread::spawn(move || child.wait_with_output());
-        let end = Instant::now() + SOON * 3;
-        while !waiter.is_finished() {
-            if Instant::now() > end {
-                tree::signal_pid(pid, Signal::KILL);
-                panic!("`gatelodge {verb}` did not end in {:?}", SOON * 3);
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        let output = waiter.join().expect("waiting does not panic").expect("the child is ours");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ended { code: output.status.code(), log: text(&output.stdout) + &text(&output.stderr) }
+        run_to_end(self.command(verb), verb)
     }
 
     fn command(&self, verb: &str) -> Command {
-        let mut command = Command::new(binary());
-        command.arg(verb).arg(self.site.app());
+        let mut words = self.through.iter().map(OsString::from).collect::<Vec<_>>();
+        words.push(binary().into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(verb).arg(self.site.app());
         if verb == "run" {
             command.args(["--listen", self.listen]);
         }
@@ -125,6 +123,24 @@ impl<'a> Launch<'a> {
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
+}
+
+fn run_to_end(mut command: Command, verb: &str) -> Ended {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.expect("the host's binary can be started");
+    let pid = child.id();
+    let waiter = std::thread::spawn(move || child.wait_with_output());
+    let end = Instant::now() + SOON * 3;
+    while !waiter.is_finished() {
+        if Instant::now() > end {
+            tree::signal_pid(pid, Signal::KILL);
+            panic!("`gatelodge {verb}` did not end in {:?}", SOON * 3);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let output = waiter.join().expect("waiting does not panic").expect("the child is ours");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ended { code: output.status.code(), log: text(&output.stdout) + &text(&output.stderr) }
 }
 
 impl Host {
@@ -210,6 +226,41 @@ impl Host {
             text.split(' ').next()?.parse::<u64>().ok()
         });
         Duration::from_nanos(spent.sum())
+    }
+
+    /// Runs `gatelodge VERB APP_DIR ARGS...` beside it: `status`, `reload`, `stop`.
+    #[must_use]
+    pub fn order(&self, verb: &str, args: &[&str]) -> Ended {
+        let mut command = Command::new(binary());
+        command.arg(verb).arg(&self.app).args(args);
+        run_to_end(command, verb)
+    }
+
+    /// What `gatelodge status --format json` says.
+    ///
+    /// # Panics
+    /// If it says nothing of the kind.
+    #[must_use]
+    pub fn status(&self) -> serde_json::Value {
+        let ended = self.order("status", &["--format", "json"]);
+        assert_eq!(ended.code, Some(0), "{}", ended.log);
+        serde_json::from_str(&ended.log).unwrap_or_else(|error| panic!("{error}: {}", ended.log))
+    }
+
+    /// Asks it for a replacement, and checks that it was done.
+    ///
+    /// # Panics
+    /// If it was not.
+    pub fn reload(&self) {
+        let ended = self.order("reload", &[]);
+        assert_eq!(ended.code, Some(0), "{}", ended.log);
+    }
+
+    /// Lines of the log so far that hold `text`.
+    #[must_use]
+    pub fn lines_with(&self, text: &str) -> Vec<String> {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
     /// Sends a signal.

@@ -3,11 +3,13 @@
 use crate::probe::{self, Probe};
 use crate::web::Web;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A site that goes with its test.
 pub struct Site {
-    root: TempDir,
+    root: Arc<TempDir>,
+    app: PathBuf,
     probe: Probe,
 }
 
@@ -16,11 +18,21 @@ impl Site {
     #[must_use]
     pub fn empty() -> Self {
         let root = tempfile::Builder::new().prefix("gatelodge-e2e-").tempdir().expect("a temporary folder can be made");
-        for folder in ["app", "probe"] {
-            std::fs::create_dir(root.path().join(folder)).expect("the temporary folder is ours");
+        Self::below(Arc::new(root), "app")
+    }
+
+    /// A site without any file in a folder beside this one's.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        Self::below(Arc::clone(&self.root), name)
+    }
+
+    fn below(root: Arc<TempDir>, name: &str) -> Self {
+        let (app, probe) = (root.path().join(name), root.path().join(format!("{name}-probe")));
+        for folder in [&app, &probe] {
+            std::fs::create_dir(folder).expect("the temporary folder is ours");
         }
-        let probe = Probe::new(&root.path().join("probe"));
-        Self { root, probe }
+        Self { root, app, probe: Probe::new(&probe) }
     }
 
     /// A site with this web.config; its program is told the probe's folder.
@@ -50,10 +62,29 @@ impl Site {
         path
     }
 
+    /// Writes a file as a careful deploy does: beside, then renamed over.
+    pub fn swap(&self, path: &str, bytes: impl AsRef<[u8]>) {
+        let draft = self.root.path().join(".draft");
+        std::fs::write(&draft, bytes).expect("the site is ours");
+        std::fs::rename(draft, self.app().join(path)).expect("the site is ours");
+    }
+
+    /// Writes a file's own bytes anew: what `touch` and a needless save do.
+    pub fn touch(&self, path: &str) {
+        let path = self.app().join(path);
+        let bytes = std::fs::read(&path).expect("the file is there");
+        std::fs::write(&path, bytes).expect("the site is ours");
+    }
+
+    /// Removes a file.
+    pub fn remove(&self, path: &str) {
+        std::fs::remove_file(self.app().join(path)).expect("the file is there");
+    }
+
     /// The app's folder.
     #[must_use]
     pub fn app(&self) -> PathBuf {
-        self.root.path().join("app")
+        self.app.clone()
     }
 
     /// The folder shared with the backend.

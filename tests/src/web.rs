@@ -11,6 +11,7 @@ pub struct Web {
     attributes: Vec<(String, String)>,
     variables: Vec<(String, String)>,
     beside: String,
+    inside: String,
     handlers: Option<String>,
 }
 
@@ -36,6 +37,7 @@ impl Web {
             attributes,
             variables,
             beside: String::new(),
+            inside: String::new(),
             handlers: None,
         }
     }
@@ -58,6 +60,13 @@ impl Web {
     #[must_use]
     pub fn beside(mut self, xml: &str) -> Self {
         self.beside.push_str(xml);
+        self
+    }
+
+    /// Puts elements into the section, beside its environment variables.
+    #[must_use]
+    pub fn inside(mut self, xml: &str) -> Self {
+        self.inside.push_str(xml);
         self
     }
 
@@ -84,7 +93,7 @@ impl Web {
         for (name, value) in &self.attributes {
             let _ = write!(text, " {name}=\"{}\"", escape(value));
         }
-        text.push_str(">\n      <environmentVariables>\n");
+        let _ = write!(text, ">\n      {}<environmentVariables>\n", self.inside);
         for (name, value) in &self.variables {
             let _ = writeln!(text, "        <environmentVariable name=\"{name}\" value=\"{}\" />", escape(value));
         }

@@ -177,7 +177,7 @@ fn the_hello_example_shows_a_proven_identity_and_no_claimed_one() {
 }
 
 /// The real ASP.NET Core application, if this machine can run it.
-fn kestrel() -> Site {
+pub(crate) fn kestrel() -> Site {
     let site = example("aspnetcore");
     let program = site.app().join("node_modules/@azure/mcp-linux-x64/dist/azmcp");
     assert!(program.exists(), "run examples/aspnetcore/setup.sh first (tests/run.sh does)");
@@ -186,7 +186,7 @@ fn kestrel() -> Site {
 
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-03-26","capabilities":{},"clientInfo":{"name":"e2e","version":"1"}}}"#;
 
-fn initialize(client: &mut Client, target: &str) {
+pub(crate) fn initialize(client: &mut Client, target: &str) {
     let length = INITIALIZE.len();
     client.send(format!(
         "POST {target} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\

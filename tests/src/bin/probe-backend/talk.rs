@@ -46,6 +46,7 @@ struct Head {
     path: String,
     length: Option<u64>,
     event: bool,
+    close: bool,
     token: Vec<String>,
 }
 
@@ -65,7 +66,7 @@ pub(crate) fn talk(stream: TcpStream, life: &Life) -> std::io::Result<()> {
         let work = life.begin();
         let next = peer.answer(&head, life)?;
         drop(work);
-        if next == Next::End {
+        if next == Next::End || head.close {
             break;
         }
     }
@@ -201,6 +202,7 @@ impl Peer {
             method: method.to_owned(),
             path: target.split('?').next().unwrap_or_default().to_owned(),
             length: (!chunked).then_some(length),
+            close: values("connection").iter().any(|v| v.eq_ignore_ascii_case("close")),
             event: values("ms-aspnetcore-event").iter().any(|v| v.eq_ignore_ascii_case("shutdown")),
             token: values("ms-aspnetcore-token"),
         }))
