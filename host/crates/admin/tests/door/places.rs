@@ -271,27 +271,47 @@ async fn a_socket_that_took_the_place_of_ours_stays() {
     assert!(std::os::unix::net::UnixStream::connect(site.socket()).is_ok());
 }
 
-/// Every round starts with a left over socket, which both hosts find.
 #[tokio::test]
-async fn of_two_hosts_that_start_at_once_on_one_path_one_gets_it() {
-    const ROUNDS: usize = 40;
+async fn who_holds_the_lock_of_a_path_has_the_path() {
+    let site = Site::new();
+    drop(UnixListener::bind(site.socket()).unwrap());
+    let left = std::fs::symlink_metadata(site.socket()).unwrap().ino();
+    // A host between its look at the left over socket and its own.
+    let lock = std::fs::File::create(site.root.path().join("own.sock.lock")).unwrap();
+    lock.lock().unwrap();
+    let error = site.bind_at(&site.socket()).err().unwrap().to_string();
+    assert!(error.ends_with(&format!("another host has {}", site.socket().display())), "{error}");
+    assert_eq!(std::fs::symlink_metadata(site.socket()).unwrap().ino(), left, "the socket is not touched");
+    // It dies, and its lock's file stays behind.
+    drop(lock);
+    let bound = site.bind_at(&site.socket()).unwrap();
+    assert_eq!(bound.notes, Vec::<String>::new());
+}
+
+/// Every round starts with a left over socket, which all hosts find.
+#[tokio::test]
+async fn of_hosts_that_start_at_once_on_one_path_one_gets_it() {
+    const ROUNDS: usize = 20;
+    const HOSTS: usize = 6;
     let site = Site::new();
     for round in 0..ROUNDS {
         drop(UnixListener::bind(site.socket()).unwrap());
-        let barrier = Barrier::new(2);
+        let barrier = Barrier::new(HOSTS);
         let runtime = tokio::runtime::Handle::current();
         let start = || {
             let _context = runtime.enter();
             barrier.wait();
             site.bind_at(&site.socket())
         };
-        let results = std::thread::scope(|scope| {
-            let other = scope.spawn(start);
-            [start(), other.join().unwrap()]
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..HOSTS).map(|_| scope.spawn(start)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        let bound = results.iter().filter(|result| result.is_ok()).count();
-        assert_eq!(bound, 1, "round {round}: {:?}", results.map(|result| result.err()));
-        drop(results);
+        let (bound, refused): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+        let refused: Vec<_> = refused.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
+        assert_eq!(bound.len(), 1, "round {round}: {refused:?}");
+        assert!(refused.iter().all(|error| error.contains("another host has ")), "{refused:?}");
+        drop(bound);
         assert_eq!(site.names(), ["g"], "round {round}");
     }
 }
