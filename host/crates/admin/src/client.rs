@@ -23,11 +23,11 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// To connect.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// For everything but a reload: longer than the host's own deadlines together.
-const ANSWER_LIMIT: Duration = Duration::from_secs(25);
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(25);
 /// Largest answer that is read, in bytes.
-const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub(crate) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A way to one host.
 pub struct Client {

@@ -18,6 +18,8 @@ mod address;
 mod answer;
 pub mod client;
 mod connection;
+#[cfg(test)]
+mod documentation;
 mod guard;
 mod house;
 mod listener;

@@ -45,7 +45,7 @@ impl Default for Limits {
 }
 
 /// How long nothing is accepted after the system refused, for want of descriptors for example.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers requests until `stop` is done, then lets running ones end within
 /// [`Limits::drain_limit`] and removes the socket and the note.
