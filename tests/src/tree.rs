@@ -17,6 +17,7 @@ struct Stat {
     parent: u32,
     started: u64,
     state: char,
+    threads: u32,
 }
 
 fn stat(pid: u32) -> Option<Stat> {
@@ -27,12 +28,9 @@ fn stat(pid: u32) -> Option<Stat> {
     Some(Stat {
         state: fields.first()?.chars().next()?,
         parent: fields.get(1)?.parse().ok()?,
+        threads: fields.get(17)?.parse().ok()?,
         started: fields.get(19)?.parse().ok()?,
     })
-}
-
-fn state(stat: &str) -> Option<char> {
-    stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
 impl Process {
@@ -49,9 +47,10 @@ impl Process {
         let end = std::time::Instant::now() + SOON;
         // Without a pause between two looks: the moment of death is what the caller wants to know.
         loop {
-            let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
-            let mut states = tasks.filter_map(|task| state(&std::fs::read_to_string(task.path().join("stat")).ok()?));
-            if !self.lives() && states.all(|state| matches!(state, 'Z' | 'X')) {
+            // The first thread may be dead while others close what they shared.
+            let dead = stat(self.pid)
+                .is_none_or(|now| now.started != self.started || (matches!(now.state, 'Z' | 'X') && now.threads <= 1));
+            if dead {
                 return;
             }
             assert!(std::time::Instant::now() < end, "process {} does not die", self.pid);
