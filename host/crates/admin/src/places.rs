@@ -63,3 +63,6 @@ impl Places {
         (good, problems)
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests;
