@@ -1,14 +1,15 @@
 //! Builds the house, opens the door, waits for orders, and locks up.
 
+use crate::app::{App, stopped_line};
 use crate::cli::RunArgs;
 use crate::counters::{Counters, WorkerCounters};
+use crate::desk::{Desk, say};
 use crate::exit::Exit;
 use crate::generation::{Alive, Plan};
-use crate::orders::{Order, Orders};
+use crate::orders::Orders;
 use crate::prepare::{self, Built, Found};
-use crate::reload::{ASKS_MAX, Ask, Cause, Last, Reloader};
-use crate::status::{self, StatusHouse};
-use crate::tell;
+use crate::reload::{ASKS_MAX, Last, Reloader};
+use crate::status::{self, AdminDoor, StatusHouse};
 use crate::watching::{Targets, Watching};
 use crate::worker::{self, Common, Own};
 use anyhow::Context as _;
@@ -17,18 +18,13 @@ use edge::{Door, DrainOrder, DrainReport};
 use observe::event::Line;
 use observe::{Level, Log, LogWriter};
 use plugin::Metrics;
-use process::{Control, StopOutcome, StopReport, Supervisor};
 use std::io::Write as _;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, oneshot, watch};
-use wire::ports::BackendState;
+use tokio::sync::{mpsc, watch};
 
-/// Signals from forwarding that may wait for process supervision; each only
-/// hastens what would be found out anyway.
-const SIGNALS_MAX: usize = 64;
 /// Orders over the admin address that may wait.
 const ADMIN_ORDERS_MAX: usize = 8;
 
@@ -88,19 +84,11 @@ impl House {
     fn live(self) -> anyhow::Result<()> {
         let Self { args, found, built, metrics, writer } = self;
         let log = writer.log();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("control")
-            .enable_io()
-            .enable_time()
-            .build()
-            .context("no runtime for the control plane")?;
+        let runtime = control_runtime()?;
         let settled = &found.settled;
         let door = Door::bind(&settled.listen, settled.workers.into(), settled.edge.backlog_max)?;
         let urls: Vec<String> = door.bound().iter().map(|bound| bound.url.clone()).collect();
-        let mut orders = runtime.block_on(async { Orders::listen() }).context("no signals")?;
-        let (admin_orders, from_admin) = mpsc::channel(ADMIN_ORDERS_MAX);
-        let (asks, asked) = mpsc::channel(ASKS_MAX);
+        let orders = runtime.block_on(async { Orders::listen() }).context("no signals")?;
 
         let app = App::start(&runtime, settled.process.clone(), &log);
         let first_targets = Targets::of(&found);
@@ -109,25 +97,19 @@ impl House {
         // Whoever comes first must get the page already.
         runtime.block_on(watching.look(&app.control));
 
-        let plan = Arc::new(Plan {
-            number: 1,
-            forward: settled.forward.clone(),
-            chain: built.chain,
-            site: built.site.clone(),
-            rules: settled.rules.clone(),
-        });
+        let (admin_orders, from_admin) = mpsc::channel(ADMIN_ORDERS_MAX);
+        let (asks, asked) = mpsc::channel(ASKS_MAX);
+        let (edge, edge_rx) = watch::channel(Arc::new(settled.edge.clone()));
         let mut alive = Alive::default();
         alive.add(&built.site);
-        drop(built.site);
-        let (edge, edge_rx) = watch::channel(Arc::new(settled.edge.clone()));
-        let (plans, plans_rx) = watch::channel(plan);
+        let (plans, plans_rx) = watch::channel(Plan::new(1, settled, built));
         let (taken_tx, taken) = mpsc::channel(settled.workers.into());
         let (targets, targets_rx) = watch::channel(Arc::new(first_targets));
         let (last, last_rx) = watch::channel(Last::first());
         let (drain, drain_rx) = watch::channel(DrainOrder::Run);
         let common = Common {
             edge: edge_rx,
-            plans: plans_rx,
+            plans: plans_rx.clone(),
             taken: taken_tx,
             log: log.clone(),
             state: app.state.clone(),
@@ -149,15 +131,17 @@ impl House {
             orders: admin_orders,
         };
         let admin = runtime.block_on(async { status::open(&found, house, &log) })?;
-
-        let pace = Pace { drain_limit: settled.drain, delay: settled.shutdown_delay };
+        let desk = Desk { orders, from_admin, asks: asks.clone(), plans: plans_rx, drain, log: log.clone(), stops: 0 };
+        runtime.spawn(watching.run(targets_rx, app.control.clone(), asks));
+        let control = app.control.clone();
+        let workers_count = settled.workers;
         let reloader = Reloader {
-            workers: settled.workers,
+            workers: workers_count,
             args,
             current: found,
-            log: log.clone(),
+            log,
             metrics,
-            control: app.control.clone(),
+            control,
             edge,
             plans,
             taken,
@@ -166,127 +150,38 @@ impl House {
             targets,
         };
         runtime.spawn(reloader.run(asked));
-        runtime.spawn(watching.run(targets_rx, app.control.clone(), asks.clone()));
         writer.flush();
         for url in urls {
             complain(&format!("listening on {url}"));
         }
-        let mut desk = Desk { orders: &mut orders, from_admin, asks, drain, log: &log, stops: 0 };
-        let ended = runtime.block_on(workers.serve(&mut desk, pace));
-        // The backend outlives the last request, and nothing outlives the backend's stop.
-        let report = runtime.block_on(app.stop(&mut desk));
-        runtime.block_on(admin.close());
-        match report {
-            Some(report) => stopped_line(&log, report.context("process supervision failed")?),
-            // The keeper kills the whole tree when this process ends.
-            None => say(&log, "stopped", "asked twice: the application is killed"),
-        }
+        let ended = runtime.block_on(serve(workers, app, desk, admin));
         writer.flush();
         ended
     }
 }
 
-/// Process supervision, running.
-struct App {
-    control: Control,
-    state: watch::Receiver<BackendState>,
-    signals: mpsc::Sender<wire::ports::BackendSignal>,
-    stop: oneshot::Sender<()>,
-    supervising: tokio::task::JoinHandle<StopReport>,
+fn control_runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("control")
+        .enable_io()
+        .enable_time()
+        .build()
+        .context("no runtime for the control plane")
 }
 
-impl App {
-    fn start(runtime: &Runtime, settings: process::Settings, log: &Log) -> Self {
-        let (state_tx, state) = watch::channel(BackendState::Idle);
-        let (signals, signals_rx) = mpsc::channel(SIGNALS_MAX);
-        let (stop, stopped) = oneshot::channel::<()>();
-        let events = {
-            let log = log.clone();
-            move |event| tell::process_event(&log, &event)
-        };
-        let supervisor = Supervisor::new(settings, state_tx, signals_rx, events);
-        let control = supervisor.control();
-        let supervising = runtime.spawn(supervisor.run(async {
-            // A dropped sender means that the house fell: stop as well.
-            let _ = stopped.await;
-        }));
-        Self { control, state, signals, stop, supervising }
+/// Serves until told to stop, then locks up: the app outlives the last request,
+/// and nothing outlives the app's stop.
+async fn serve(workers: Workers, app: App, mut desk: Desk, admin: AdminDoor) -> anyhow::Result<()> {
+    let ended = workers.serve(&mut desk).await;
+    let report = app.stop(&mut desk).await;
+    admin.close().await;
+    match report {
+        Some(report) => stopped_line(&desk.log, report.context("process supervision failed")?),
+        // The keeper kills the whole tree when this process ends.
+        None => say(&desk.log, "stopped", "asked twice: the application is killed"),
     }
-
-    /// Stops the application; none if that was asked for so often that it is killed.
-    async fn stop(self, desk: &mut Desk<'_>) -> Option<Result<StopReport, tokio::task::JoinError>> {
-        let _ = self.stop.send(());
-        let mut supervising = self.supervising;
-        tokio::select! {
-            biased;
-            report = &mut supervising => Some(report),
-            () = desk.cut() => None,
-        }
-    }
-}
-
-/// How a stop goes.
-struct Pace {
-    /// Time that running requests have.
-    drain_limit: Duration,
-    /// Time in which everything goes on as before (`shutdownDelay`).
-    delay: Duration,
-}
-
-/// Where orders arrive, and what they lead to.
-struct Desk<'a> {
-    orders: &'a mut Orders,
-    from_admin: mpsc::Receiver<Order>,
-    asks: mpsc::Sender<Ask>,
-    drain: watch::Sender<DrainOrder>,
-    log: &'a Log,
-    stops: u32,
-}
-
-impl Desk<'_> {
-    async fn next(&mut self) -> Order {
-        tokio::select! {
-            order = self.orders.next() => order,
-            Some(order) = self.from_admin.recv() => order,
-        }
-    }
-
-    /// Carries an order out.
-    async fn take(&mut self, order: Order, pace: &Pace, counters: &Counters) {
-        match order {
-            Order::Stop => {
-                self.stops += 1;
-                if self.stops == 1 && !pace.delay.is_zero() {
-                    say(self.log, "stopping", "shutdownDelay runs: new requests are still served");
-                    tokio::select! {
-                        () = tokio::time::sleep(pace.delay) => {}
-                        () = self.cut() => {}
-                    }
-                }
-                if self.stops == 1 {
-                    say(self.log, "stopping", "draining: running requests may finish");
-                    self.drain.send_replace(DrainOrder::Drain { cut_after: pace.drain_limit });
-                } else {
-                    say(self.log, "stopping", "cutting");
-                    self.drain.send_replace(DrainOrder::Cut);
-                }
-            }
-            Order::Reload => {
-                // A full queue holds asks that lead to the same reload.
-                let _ = self.asks.try_send(Ask { cause: Cause::Asked, done: None });
-            }
-            Order::Counters => counters.tell(self.log),
-        }
-    }
-
-    /// Returns once a stop has been ordered twice.
-    async fn cut(&mut self) {
-        while self.stops < 2 {
-            if self.next().await == Order::Stop {
-                self.stops += 1;
-            }
-        }
-    }
+    ended
 }
 
 /// The threads of the data plane.
@@ -310,14 +205,14 @@ impl Workers {
     }
 
     /// Waits for orders until the workers are done; a first stop drains, a second cuts.
-    async fn serve(self, desk: &mut Desk<'_>, pace: Pace) -> anyhow::Result<()> {
+    async fn serve(self, desk: &mut Desk) -> anyhow::Result<()> {
         let Self { threads, counters } = self;
         let mut joined =
             tokio::task::spawn_blocking(move || threads.into_iter().map(JoinHandle::join).collect::<Vec<_>>());
         let results = loop {
             tokio::select! {
                 results = &mut joined => break results.context("the workers could not be awaited")?,
-                order = desk.next() => desk.take(order, &pace, &counters).await,
+                order = desk.next() => desk.take(order, &counters).await,
             }
         };
         let mut sum = DrainReport::default();
@@ -340,21 +235,7 @@ impl Workers {
             message: "no request is running any more".into(),
             fields,
         });
-        counters.tell(desk.log);
+        counters.tell(&desk.log);
         Ok(())
     }
-}
-
-fn say(log: &Log, name: &'static str, message: &str) {
-    log.tell(&Line { level: Level::Info, name, message: message.to_owned(), fields: Vec::new() });
-}
-
-fn stopped_line(log: &Log, report: StopReport) {
-    let outcome = match report.outcome {
-        StopOutcome::NothingRan => "no application was running".to_owned(),
-        StopOutcome::Ended(ended) => format!("the application ended with {ended}"),
-        StopOutcome::Killed => "the application was killed".to_owned(),
-    };
-    let fields = vec![("elapsed_ms".to_owned(), report.elapsed.as_millis().to_string())];
-    log.tell(&Line { level: Level::Info, name: "stopped", message: outcome, fields });
 }

@@ -1,6 +1,9 @@
 //! What all workers build their generation from, and how they take a new one up.
 
 use crate::counters::WorkerCounters;
+use crate::desk::Pace;
+use crate::prepare::Built;
+use crate::settle::Settled;
 use crate::site::MappedSite;
 use config::mapping::Site as Mapping;
 use forward::{ForwardSettings, Forwarder};
@@ -25,6 +28,22 @@ pub(crate) struct Plan {
     pub(crate) site: MappedSite,
     /// Rules of the host.
     pub(crate) rules: Rules,
+    /// How a stop goes.
+    pub(crate) pace: Pace,
+}
+
+impl Plan {
+    /// The plan of one configuration.
+    pub(crate) fn new(number: u64, settled: &Settled, built: Built) -> Arc<Self> {
+        Arc::new(Self {
+            number,
+            forward: settled.forward.clone(),
+            chain: built.chain,
+            site: built.site,
+            rules: settled.rules.clone(),
+            pace: Pace { drain_limit: settled.drain, delay: settled.shutdown_delay },
+        })
+    }
 }
 
 /// The pipeline of a worker.

@@ -164,4 +164,4 @@ fn facts() -> Facts {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,10 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+mod app;
 mod check;
 mod cli;
 mod compose;
 mod counters;
+mod desk;
 mod exit;
 mod generation;
 mod load;

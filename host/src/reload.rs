@@ -264,13 +264,7 @@ impl Reloader {
         let number = self.plans.borrow().number + 1;
         self.alive.add(&built.site);
         self.edge.send_replace(Arc::new(found.settled.edge.clone()));
-        self.plans.send_replace(Arc::new(Plan {
-            number,
-            forward: found.settled.forward.clone(),
-            chain: built.chain,
-            site: built.site,
-            rules: found.settled.rules.clone(),
-        }));
+        self.plans.send_replace(Plan::new(number, &found.settled, built));
         self.targets.send_replace(Arc::new(Targets::of(&found)));
         self.current = found;
         let all = async {

@@ -1,7 +1,7 @@
 use super::{FILE_BYTES_MAX, Loaded, flag, load};
 use crate::cli::SiteArgs;
-use config::SMALLEST;
-use std::path::Path;
+use config::{Facts, File, SMALLEST};
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 fn args(folder: &Path) -> SiteArgs {
@@ -12,6 +12,22 @@ fn args(folder: &Path) -> SiteArgs {
         plugins: None,
         plugin: Vec::new(),
         workers: None,
+        admin: None,
+    }
+}
+
+/// A site of the smallest web.config and this plugins.toml.
+pub(crate) fn loaded(toml: &str) -> Loaded {
+    let (web_config, toml) = (File::new("web.config", SMALLEST), File::new("plugins.toml", toml));
+    let document = config::read(Some(web_config), Some(toml), &Facts::default()).expect("the test's files are right");
+    Loaded {
+        document,
+        root: PathBuf::from("/srv/app"),
+        app_dir: PathBuf::from("/srv/app"),
+        toml_path: PathBuf::from("/srv/app/plugins.toml"),
+        folder: PathBuf::new(),
+        listen: Vec::new(),
+        path_base: None,
         admin: None,
     }
 }

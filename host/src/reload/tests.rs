@@ -1,25 +1,12 @@
 use super::{Cause, Done, Refused, fixed};
-use crate::load::Loaded;
+use crate::load::tests::loaded;
 use crate::prepare::Found;
 use crate::settle::{Overrides, settle};
-use config::{Facts, File, SMALLEST};
-use std::path::PathBuf;
 use std::time::Duration;
 
 fn found(toml: &str) -> Found {
-    let (web_config, toml) = (File::new("web.config", SMALLEST), File::new("plugins.toml", toml));
-    let document = config::read(Some(web_config), Some(toml), &Facts::default()).expect("the test's files are right");
-    let loaded = Loaded {
-        document,
-        root: PathBuf::from("/srv/app"),
-        app_dir: PathBuf::from("/srv/app"),
-        toml_path: PathBuf::from("/srv/app/plugins.toml"),
-        folder: PathBuf::new(),
-        listen: Vec::new(),
-        path_base: None,
-        admin: None,
-    };
-    let settled = settle(&loaded, Overrides { workers: None, ..Overrides::default() });
+    let loaded = loaded(toml);
+    let settled = settle(&loaded, Overrides::default());
     Found { loaded, settled }
 }
 

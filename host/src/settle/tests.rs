@@ -1,24 +1,7 @@
 use super::{Overrides, Settled, cores, settle};
-use crate::load::Loaded;
+use crate::load::tests::loaded;
 use config::plugins_toml::{LIMITS, parse_listener};
-use config::{Facts, File, SMALLEST};
 use observe::{Format, Level};
-use std::path::PathBuf;
-
-fn loaded(toml: &str) -> Loaded {
-    let (web_config, toml) = (File::new("web.config", SMALLEST), File::new("plugins.toml", toml));
-    let document = config::read(Some(web_config), Some(toml), &Facts::default()).expect("the test's files are right");
-    Loaded {
-        document,
-        root: PathBuf::from("/srv/app"),
-        app_dir: PathBuf::from("/srv/app"),
-        toml_path: PathBuf::from("/srv/app/plugins.toml"),
-        folder: PathBuf::new(),
-        listen: Vec::new(),
-        path_base: None,
-        admin: None,
-    }
-}
 
 fn settled(toml: &str, overrides: Overrides) -> Settled {
     settle(&loaded(toml), overrides)
