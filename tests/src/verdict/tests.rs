@@ -39,7 +39,8 @@ fn a_request_may_fail_only_with_the_instance_that_had_it() {
         ("over before the kill", 50, 99, failed(), by(7), None),
         ("on another instance", 90, 120, failed(), by(8), None),
         ("another status", 90, 120, Outcome::Refused(503, String::new()), by(7), None),
-        ("no answer at all", 90, 120, Outcome::Unanswered("reset".into()), by(7), None),
+        ("broken off before its first byte came", 90, 120, Outcome::Unanswered("reset".into()), by(7), Some((0, 1, 0))),
+        ("no answer at all", 90, 120, Outcome::Unanswered("reset".into()), vec![], None),
         ("half an answer that looks whole", 90, 120, Outcome::Wrong("half".into()), by(7), None),
     ] {
         let verdict = judge(&[storm.record(from, to, outcome)], &seen, &storm.kills);
