@@ -10,7 +10,7 @@ use crate::orders::Orders;
 use crate::prepare::{self, Built, Found};
 use crate::reload::{ASKS_MAX, Last, Reloader};
 use crate::status::{self, AdminDoor, StatusHouse};
-use crate::watching::{Targets, Watching};
+use crate::watching::{Early, Targets, Watching};
 use crate::worker::{self, Common, Own};
 use anyhow::Context as _;
 use config::Problems;
@@ -30,15 +30,37 @@ const ADMIN_ORDERS_MAX: usize = 8;
 
 /// Serves until told to stop.
 pub(crate) fn run(args: &RunArgs) -> Exit {
+    let failed = |error: anyhow::Error| {
+        complain(&format!("gatelodge: {error:#}"));
+        Exit::Failed
+    };
+    let ground = match Ground::lay(args) {
+        Ok(ground) => ground,
+        Err(error) => return failed(error),
+    };
     match prepare_house(args) {
-        Ok(house) => match house.live() {
-            Ok(()) => Exit::Clean,
-            Err(error) => {
-                complain(&format!("gatelodge: {error:#}"));
-                Exit::Failed
-            }
-        },
+        Ok(house) => house.live(ground).map_or_else(failed, |()| Exit::Clean),
         Err(exit) => exit,
+    }
+}
+
+/// What stands before anything has been read.
+struct Ground {
+    runtime: Runtime,
+    watching: Early,
+}
+
+impl Ground {
+    fn lay(args: &RunArgs) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("control")
+            .enable_io()
+            .enable_time()
+            .build()
+            .context("no runtime for the control plane")?;
+        let watching = runtime.block_on(Early::start(args)).context("no thread to watch files")?;
+        Ok(Self { runtime, watching })
     }
 }
 
@@ -81,10 +103,10 @@ impl House {
     /// # Errors
     /// A listener that can't be had, a thread that the system does not give, a
     /// worker that failed.
-    fn live(self) -> anyhow::Result<()> {
+    fn live(self, ground: Ground) -> anyhow::Result<()> {
         let Self { args, found, built, metrics, writer } = self;
         let log = writer.log();
-        let runtime = control_runtime()?;
+        let Ground { runtime, watching } = ground;
         let settled = &found.settled;
         let door = Door::bind(&settled.listen, settled.workers.into(), settled.edge.backlog_max)?;
         let urls: Vec<String> = door.bound().iter().map(|bound| bound.url.clone()).collect();
@@ -92,8 +114,7 @@ impl House {
 
         let app = App::start(&runtime, settled.process.clone(), &log);
         let first_targets = Targets::of(&found);
-        let mut watching =
-            runtime.block_on(Watching::start(&first_targets, &log)).context("no thread to watch files")?;
+        let mut watching = runtime.block_on(Watching::new(watching, &first_targets, &log));
         // Whoever comes first must get the page already.
         runtime.block_on(watching.look(&app.control));
 
@@ -133,15 +154,13 @@ impl House {
         let admin = runtime.block_on(async { status::open(&found, house, &log) })?;
         let desk = Desk { orders, from_admin, asks: asks.clone(), plans: plans_rx, drain, log: log.clone(), stops: 0 };
         runtime.spawn(watching.run(targets_rx, app.control.clone(), asks));
-        let control = app.control.clone();
-        let workers_count = settled.workers;
         let reloader = Reloader {
-            workers: workers_count,
+            workers: settled.workers,
             args,
             current: found,
             log,
             metrics,
-            control,
+            control: app.control.clone(),
             edge,
             plans,
             taken,
@@ -150,24 +169,19 @@ impl House {
             targets,
         };
         runtime.spawn(reloader.run(asked));
-        writer.flush();
-        for url in urls {
-            complain(&format!("listening on {url}"));
-        }
+        announce(&writer, &urls);
         let ended = runtime.block_on(serve(workers, app, desk, admin));
         writer.flush();
         ended
     }
 }
 
-fn control_runtime() -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("control")
-        .enable_io()
-        .enable_time()
-        .build()
-        .context("no runtime for the control plane")
+/// Says on standard error where clients are served, behind all that was logged so far.
+fn announce(writer: &LogWriter, urls: &[String]) {
+    writer.flush();
+    for url in urls {
+        complain(&format!("listening on {url}"));
+    }
 }
 
 /// Serves until told to stop, then locks up: the app outlives the last request,

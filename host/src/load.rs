@@ -68,7 +68,7 @@ pub(crate) fn load(args: &SiteArgs) -> Result<Loaded, Problems> {
             return Err(Problems::new(problems));
         }
     };
-    let toml_path = args.plugins.clone().unwrap_or_else(|| args.app_dir.join("plugins.toml"));
+    let toml_path = toml_path(args);
     let web_config = web_config_name(&args.app_dir).and_then(|path| file(&path, false, &mut problems));
     let toml = file(&toml_path, args.plugins.is_some(), &mut problems);
     let folder = toml_path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
@@ -89,6 +89,11 @@ pub(crate) fn load(args: &SiteArgs) -> Result<Loaded, Problems> {
             Err(Problems::new(problems))
         }
     }
+}
+
+/// Where plugins.toml lies or would lie.
+pub(crate) fn toml_path(args: &SiteArgs) -> PathBuf {
+    args.plugins.clone().unwrap_or_else(|| args.app_dir.join("plugins.toml"))
 }
 
 /// Modules, builtin plugins and key sets that are not there, also where something else is wrong:

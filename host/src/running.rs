@@ -29,8 +29,13 @@ pub(crate) fn stop(args: &RunningArgs) -> Exit {
         client.stop().await?;
         loop {
             match client.health().await {
-                Ok(_) | Err(ClientError::TimedOut(..)) => tokio::time::sleep(LOOK_PAUSE).await,
-                Err(_) => return Ok("stopped\n".to_owned()),
+                // Nobody accepts there any more.
+                Err(ClientError::Unreachable(..)) => return Ok("stopped\n".to_owned()),
+                // It broke off in the middle of its own end, or it is slow.
+                Ok(_) | Err(ClientError::TimedOut(..) | ClientError::Broken(..)) => {
+                    tokio::time::sleep(LOOK_PAUSE).await;
+                }
+                Err(other) => return Err(other),
             }
         }
     })

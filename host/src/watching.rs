@@ -1,9 +1,10 @@
 //! Changed files, as orders: app_offline.htm takes the app off, others ask for a reload.
 
-use crate::load::Loaded;
+use crate::cli::RunArgs;
+use crate::load::{self, Loaded};
 use crate::prepare::Found;
 use crate::reload::{Ask, Cause};
-use ::watch::{Change, Globs, News, Settings, Watched, Watcher, What, find_any_case, read_bounded};
+use ::watch::{Change, Globs, News, Settings, Trouble, Watched, Watcher, What, find_any_case, read_bounded};
 use bytes::Bytes;
 use config::modules;
 use config::plugins_toml::Module;
@@ -41,6 +42,19 @@ pub(crate) struct Targets {
 }
 
 impl Targets {
+    /// What is watched while the files are read for the first time, so that no
+    /// change slips in between.
+    fn before(args: &RunArgs) -> Self {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Self {
+            app_dir: absolute(&args.site.app_dir),
+            settle: Duration::from_millis(500),
+            globs: Vec::new(),
+            files: vec![absolute(&load::toml_path(&args.site))],
+            live: !args.no_watch,
+        }
+    }
+
     /// What this configuration wants watched.
     pub(crate) fn of(found: &Found) -> Self {
         let loaded = &found.loaded;
@@ -58,7 +72,9 @@ impl Targets {
         }
     }
 
-    fn settings(&self, log: &Log) -> Settings {
+    /// For the watcher; and patterns that can't be watched, a sentence each.
+    fn settings(&self) -> (Settings, Vec<String>) {
+        let mut faults = Vec::new();
         let named = |name, folder: &Path, names: Vec<OsString>, any_case, settle| Watched {
             name,
             folder: folder.to_owned(),
@@ -83,10 +99,10 @@ impl Targets {
                     settle: self.settle,
                 }),
                 Ok(_) => {}
-                Err(fault) => trouble(log, format!("{}: {}", fault.glob, fault.reason)),
+                Err(fault) => faults.push(format!("{}: {}", fault.glob, fault.reason)),
             }
         }
-        Settings { topics, ..Settings::default() }
+        (Settings { topics, ..Settings::default() }, faults)
     }
 }
 
@@ -123,6 +139,23 @@ fn files(loaded: &Loaded) -> Vec<PathBuf> {
     files.into_iter().filter_map(|file| std::path::absolute(file).ok()).collect()
 }
 
+/// A watcher that watches before anything has been read.
+pub(crate) struct Early {
+    watcher: Watcher,
+    troubles: Vec<Trouble>,
+}
+
+impl Early {
+    /// Begins to watch.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(crate) async fn start(args: &RunArgs) -> std::io::Result<Self> {
+        let (watcher, troubles) = Watcher::start(Targets::before(args).settings().0).await?;
+        Ok(Self { watcher, troubles })
+    }
+}
+
 /// The watcher with what it saw of app_offline.htm.
 pub(crate) struct Watching {
     watcher: Watcher,
@@ -132,14 +165,13 @@ pub(crate) struct Watching {
 }
 
 impl Watching {
-    /// Begins to watch.
-    ///
-    /// # Errors
-    /// The system gives no thread.
-    pub(crate) async fn start(targets: &Targets, log: &Log) -> std::io::Result<Self> {
-        let (watcher, troubles) = Watcher::start(targets.settings(log)).await?;
-        troubles.iter().for_each(|found| trouble(log, found.to_string()));
-        Ok(Self { watcher, app_dir: targets.app_dir.clone(), page: None, log: log.clone() })
+    /// Goes on with what the configuration wants.
+    pub(crate) async fn new(early: Early, targets: &Targets, log: &Log) -> Self {
+        let (settings, faults) = targets.settings();
+        let later = early.watcher.retarget(settings).await;
+        let troubles = early.troubles.iter().chain(&later).map(ToString::to_string);
+        troubles.chain(faults).for_each(|found| trouble(log, found));
+        Self { watcher: early.watcher, app_dir: targets.app_dir.clone(), page: None, log: log.clone() }
     }
 
     /// Looks for app_offline.htm and tells supervision what has changed.
@@ -184,10 +216,10 @@ impl Watching {
                     if changed.is_err() {
                         return;
                     }
-                    let settings = targets.borrow_and_update().settings(&self.log);
-                    for found in self.watcher.retarget(settings).await {
-                        trouble(&self.log, found.to_string());
-                    }
+                    let (settings, faults) = targets.borrow_and_update().settings();
+                    let troubles = self.watcher.retarget(settings).await;
+                    let troubles = troubles.iter().map(ToString::to_string);
+                    troubles.chain(faults).for_each(|found| trouble(&self.log, found));
                 }
             }
         }
