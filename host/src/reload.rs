@@ -82,6 +82,22 @@ pub(crate) enum Refused {
     Stopping,
 }
 
+/// Last lines of an application that did not start, that whoever asked is shown.
+const LAST_LINES_MAX: usize = 5;
+
+/// Why the application was not replaced, and what it said last, where it said something.
+fn with_last_words(not: &NotReplaced) -> String {
+    let mut text = not.to_string();
+    if let NotReplaced::Failed(report) = not {
+        let skipped = report.last_lines.len().saturating_sub(LAST_LINES_MAX);
+        for line in report.last_lines.iter().skip(skipped) {
+            text.push_str("\n  ");
+            text.push_str(line);
+        }
+    }
+    text
+}
+
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -223,7 +239,7 @@ impl Reloader {
         answer.map(|replaced| replaced.instances).map_err(|not| {
             let refused = match not {
                 NotReplaced::Stopping => Refused::Stopping,
-                not => Refused::App(not.to_string()),
+                not => Refused::App(with_last_words(&not)),
             };
             Box::new((Err(refused), None))
         })

@@ -45,10 +45,11 @@ fn roll(instances: usize, times: usize) {
     let host = Host::start(&site);
     replace(&site, &host, "warm-up", 3, &seed);
     let before = host.footprint();
-    let starts = site.probe().starts().len();
+    let starts = host.lines_with("backend-ready").len();
     let answered = replace(&site, &host, "roll", times, &seed);
     assert!(answered > times * 5, "hardly any load: {answered}");
-    assert_eq!(site.probe().starts().len(), starts + times * instances, "each replacement is a new process");
+    let started = host.lines_with("backend-ready").len();
+    assert_eq!(started, starts + times * instances, "each replacement is a new process");
     until(SOON, "nothing but the newest", || (site.probe().listening().len() == instances).then_some(()));
     before.wait_back(host.pid(), Mix::default().clients + 12, BYTES_MORE);
     host.stop_unsearched();
