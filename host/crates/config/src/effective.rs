@@ -195,6 +195,9 @@ fn handler_settings(lines: &mut Lines<'_>, backend: &Backend) {
 
 fn scope(groups: &mut Vec<Group>, path: &str, place: &str, scope: &Scope) {
     let mut lines = Lines::new(path);
+    let policy = &scope.handlers.access_policy;
+    let granted: Vec<&str> = policy.value.iter().map(|access| access.as_str()).collect();
+    lines.add("accessPolicy", if granted.is_empty() { "None".to_owned() } else { granted.join(", ") }, policy.at);
     for handler in &scope.handlers.list {
         lines.add(&*handler.name, shown(handler), handler.at);
     }

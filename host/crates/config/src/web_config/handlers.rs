@@ -48,6 +48,20 @@ pub enum Access {
     Execute,
 }
 
+impl Access {
+    /// The word in the file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Read => "Read",
+            Self::Write => "Write",
+            Self::Script => "Script",
+            Self::Execute => "Execute",
+        }
+    }
+}
+
 /// One mapping.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Handler {
