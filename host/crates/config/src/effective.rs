@@ -4,7 +4,7 @@
 mod backend;
 
 use crate::Document;
-use crate::plugins_toml::{FaultPolicy, LIMITS, Plugin, Workers};
+use crate::plugins_toml::{FaultPolicy, LIMITS, Plugin, PluginsToml, Secret, Workers};
 use crate::source::{Position, Setting, Spanned};
 use crate::web_config::{Backend, Handler, HostingModel, Module, Scope, Section, WebConfig};
 use serde::Serialize;
@@ -265,7 +265,34 @@ fn plugins_toml(groups: &mut Vec<Group>, both: &Document) {
         lines.add("file", &set.file.value, Some(set.file.at));
         groups.push(lines.into_group(format!("[key_sets.{name}]")));
     }
+    named(groups, path, document);
     groups.extend(document.plugins.iter().map(|entry| plugin(path, entry)));
+}
+
+fn named(groups: &mut Vec<Group>, path: &str, document: &PluginsToml) {
+    for (name, store) in &document.stores {
+        let mut lines = Lines::new(path);
+        lines.setting("bytes_max", &store.bytes_max);
+        lines.add("when_full", word(&store.when_full.value), store.when_full.at);
+        groups.push(lines.into_group(format!("[stores.{name}]")));
+    }
+    for (name, limiter) in &document.limiters {
+        let mut lines = Lines::new(path);
+        lines.add("rate", limiter.rate.value, Some(limiter.rate.at));
+        lines.setting("per_ms", &limiter.per_ms);
+        lines.setting("burst", &limiter.burst);
+        lines.setting("keys_max", &limiter.keys_max);
+        groups.push(lines.into_group(format!("[limiters.{name}]")));
+    }
+    for (name, secret) in &document.secrets {
+        let mut lines = Lines::new(path);
+        let (kind, place) = match secret {
+            Secret::Env(place) => ("env", place),
+            Secret::File(place) => ("file", place),
+        };
+        lines.add(kind, &place.value, Some(place.at));
+        groups.push(lines.into_group(format!("[secrets.{name}]")));
+    }
 }
 
 fn spans<T: Display>(lines: &mut Lines<'_>, name: &str, values: &[Spanned<T>]) {
@@ -315,6 +342,10 @@ fn plugin(path: &str, plugin: &Plugin) -> Group {
     lines.setting("grants.log", &grants.log);
     lines.setting("grants.metrics", &grants.metrics);
     lines.setting("grants.identity", &grants.identity);
+    spans_if(&mut lines, "grants.state", &grants.state);
+    spans_if(&mut lines, "grants.limits", &grants.limits);
+    spans_if(&mut lines, "grants.keys", &grants.keys);
+    spans_if(&mut lines, "grants.secrets", &grants.secrets);
     if let Some(at) = plugin.config_at {
         let keys = plugin.config.as_object().map_or(0, serde_json::Map::len);
         // The values may be secrets.

@@ -3,11 +3,11 @@
 //! The only part of this room that looks at a disk.
 
 use crate::error::{Problem, Severity};
-use crate::plugins_toml::{Module, PluginsToml};
+use crate::plugins_toml::{Module, PluginsToml, Secret};
 use crate::source::Position;
 use std::path::Path;
 
-/// Checks every module and key set file below `folder`, the folder of plugins.toml.
+/// Checks every module, key set and secret file below `folder`, the folder of plugins.toml.
 #[must_use]
 pub fn check(document: &PluginsToml, folder: &Path) -> Vec<Problem> {
     let Some(file) = &document.path else { return Vec::new() };
@@ -15,9 +15,14 @@ pub fn check(document: &PluginsToml, folder: &Path) -> Vec<Problem> {
         Module::File(path) => Some((format!("plugin `{}`", plugin.name.value), path, plugin.module.at)),
         Module::Builtin(_) => None,
     });
+    let secrets = document.secrets.iter().filter_map(|(name, secret)| match secret {
+        Secret::File(path) => Some((format!("secret `{name}`"), &path.value, path.at)),
+        Secret::Env(_) => None,
+    });
     let keys = document.key_sets.iter().map(|(name, set)| (format!("key set `{name}`"), &set.file.value, set.file.at));
     modules
         .chain(keys)
+        .chain(secrets)
         .filter_map(|(whose, path, at)| {
             wrong(folder, path).map(|(what, help)| problem(file, at, format!("{whose}: {what}"), help))
         })

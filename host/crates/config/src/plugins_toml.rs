@@ -7,6 +7,7 @@ mod admin;
 mod backend;
 mod host;
 mod limits;
+mod named;
 mod plugin;
 mod table;
 
@@ -16,6 +17,7 @@ pub use host::{
     EscapedSlash, Host, ListenHost, Listener, Log, LogFormat, LogLevel, Workers, parse_listener, parse_path_base,
 };
 pub use limits::{LIMITS, LimitDoc, Limits, Unit, limits_table};
+pub use named::{Limiter, Secret, Store, WhenFull};
 pub use plugin::{FaultPolicy, Grants, Isolation, Match, Module, OnFault, Plugin};
 
 use crate::error::{Problem, Report};
@@ -34,6 +36,12 @@ pub struct PluginsToml {
     pub host: Host,
     /// `[key_sets.NAME]`.
     pub key_sets: BTreeMap<String, KeySet>,
+    /// `[stores.NAME]`.
+    pub stores: BTreeMap<String, Store>,
+    /// `[limiters.NAME]`.
+    pub limiters: BTreeMap<String, Limiter>,
+    /// `[secrets.NAME]`: where they come from, never what they are.
+    pub secrets: BTreeMap<String, Secret>,
     /// `[[plugin]]`, in the order of the file: the order on the way in.
     pub plugins: Vec<Plugin>,
 }
@@ -52,17 +60,22 @@ impl PluginsToml {
     /// What holds without a file.
     #[must_use]
     pub fn absent() -> Self {
-        Self { path: None, host: Host::default(), key_sets: BTreeMap::new(), plugins: Vec::new() }
+        Self {
+            path: None,
+            host: Host::default(),
+            key_sets: BTreeMap::new(),
+            stores: BTreeMap::new(),
+            limiters: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            plugins: Vec::new(),
+        }
     }
 }
 
 /// Tables of later issues: name, and what to do until then.
-const LATER: [(&str, &str); 4] = [
-    ("stores", "a plugin keeps what it needs in its own memory"),
-    ("limiters", "a plugin counts in its own memory"),
-    ("upstreams", "plugins reach no network"),
-    ("secrets", "hand what a plugin needs over in its config"),
-];
+const LATER: [(&str, &str); 1] = [("upstreams", "plugins reach no network")];
+/// Tables of this version.
+const KNOWN: [&str; 6] = ["host", "plugin", "key_sets", "stores", "limiters", "secrets"];
 
 /// Reads a `plugins.toml`: the document, which holds defaults where something
 /// was refused, and all problems.
@@ -79,12 +92,16 @@ pub fn read(source: &Source) -> (PluginsToml, Vec<Problem>) {
         }
         Ok(document) => {
             let root = Keys::root(document.as_table());
-            reading.known(&root, &["host", "plugin", "key_sets"], &LATER);
+            reading.known(&root, &KNOWN, &LATER);
             if let Some(host) = reading.table(&root, "host") {
                 out.host = Host::read(&mut reading, &host);
             }
             out.key_sets = key_sets(&mut reading, &root);
+            out.stores = named::stores(&mut reading, &root);
+            out.limiters = named::limiters(&mut reading, &root);
+            out.secrets = named::secrets(&mut reading, &root);
             out.plugins = plugin::read(&mut reading, &root);
+            named::judge(&mut reading, &root, &out.plugins);
         }
     }
     (out, reading.report.finish())

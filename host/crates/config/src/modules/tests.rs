@@ -32,6 +32,10 @@ module = "plugins/linked.wasm"
 file = "keys.json"
 [key_sets.gone]
 file = "./gone.json"
+[secrets.gone]
+file = "secrets/gone"
+[secrets.variable]
+env = "NOT_LOOKED_AT"
 "#;
     let source = Source::decode(&File::new("plugins.toml", text)).expect("plain text");
     let (document, problems) = plugins_toml::read(&source);
@@ -41,6 +45,7 @@ file = "./gone.json"
         "plugins.toml:10:10: error: plugin `missing`: there is no file `plugins/missing.wasm`",
         "plugins.toml:13:10: error: plugin `folder`: `plugins` is not a file",
         "plugins.toml:20:8: error: key set `gone`: there is no file `./gone.json`",
+        "plugins.toml:22:8: error: secret `gone`: there is no file `secrets/gone`",
     ];
     if linked {
         expected.insert(2, "plugins.toml:16:10: error: plugin `linked`: `plugins/linked.wasm` leads out of the site's folder by a link");

@@ -79,6 +79,14 @@ pub struct Grants {
     pub metrics: Setting<bool>,
     /// Say who the caller is and which credential goes on.
     pub identity: Setting<bool>,
+    /// Stores that it shares; of `[stores.NAME]`.
+    pub state: Vec<Spanned<String>>,
+    /// Limiters that it asks; of `[limiters.NAME]`.
+    pub limits: Vec<Spanned<String>>,
+    /// Secrets that it uses without seeing them; of `[secrets.NAME]`.
+    pub keys: Vec<Spanned<String>>,
+    /// Secrets that it may read; of `[secrets.NAME]`.
+    pub secrets: Vec<Spanned<String>>,
     /// The table's place; `None` if there is none.
     pub at: Option<Position>,
 }
@@ -133,14 +141,8 @@ const KEYS: [&str; 13] = [
     "config",
     "grants",
 ];
-const GRANTS: [&str; 3] = ["log", "metrics", "identity"];
-const GRANTS_LATER: [(&str, &str); 5] = [
-    ("state", "a plugin keeps what it needs in its own memory"),
-    ("limits", "a plugin counts in its own memory"),
-    ("http", "plugins reach no network"),
-    ("keys", "hand what a plugin needs over in its config"),
-    ("secrets", "hand what a plugin needs over in its config"),
-];
+const GRANTS: [&str; 7] = ["log", "metrics", "identity", "state", "limits", "keys", "secrets"];
+const GRANTS_LATER: [(&str, &str); 1] = [("http", "plugins reach no network")];
 const GRANTS_NEEDLESS: [(&str, &str); 1] =
     [("key_sets", "any plugin may check tokens against a declared key set; no grant is needed")];
 const POLICIES: [(&str, FaultPolicy); 2] = [("refuse", FaultPolicy::Refuse), ("skip", FaultPolicy::Skip)];
@@ -369,15 +371,25 @@ fn is_known_method(name: &str) -> bool {
     ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"].contains(&name)
 }
 
+impl Grants {
+    fn none() -> Self {
+        let off = Setting::default_value(false);
+        let [state, limits, keys, secrets] = [const { Vec::new() }; 4];
+        Self { log: off, metrics: off, identity: off, state, limits, keys, secrets, at: None }
+    }
+}
+
 fn grants(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Grants {
-    let off = Setting::default_value(false);
-    let none = Grants { log: off, metrics: off, identity: off, at: None };
-    let Some(table) = reading.table(keys, "grants") else { return none };
+    let Some(table) = reading.table(keys, "grants") else { return Grants::none() };
     reading.known_or(&table, &GRANTS, &GRANTS_LATER, &GRANTS_NEEDLESS);
     Grants {
         log: reading.boolean(&table, "log"),
         metrics: reading.boolean(&table, "metrics"),
         identity: reading.boolean(&table, "identity"),
+        state: reading.strings(&table, "state").unwrap_or_default(),
+        limits: reading.strings(&table, "limits").unwrap_or_default(),
+        keys: reading.strings(&table, "keys").unwrap_or_default(),
+        secrets: reading.strings(&table, "secrets").unwrap_or_default(),
         at: Some(reading.report.at(table.at)),
     }
 }

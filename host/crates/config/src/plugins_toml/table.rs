@@ -30,6 +30,12 @@ impl<'t> Keys<'t> {
         self.table.iter().map(|(name, _)| name.to_owned()).collect()
     }
 
+    /// Names of what stands in the table `name`; none if it is no table.
+    pub(super) fn below(&self, name: &str) -> Vec<String> {
+        let table = self.item(name).and_then(Item::as_table_like);
+        table.map_or_else(Vec::new, |table| table.iter().map(|(name, _)| name.to_owned()).collect())
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.table.contains_key(name)
     }
