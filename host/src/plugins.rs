@@ -5,13 +5,18 @@ use crate::settle;
 use config::plugins_toml::{self, FaultPolicy, Isolation, Module, Plugin};
 use config::{Position, Problem, Severity, modules};
 use plugin::{
-    Chain, EngineSettings, Grants, KeySets, LogSink, MODULE_BYTES_MAX, Manifest, MatchSettings, Metrics, ModuleSource,
-    OnFault, PlaneSettings, PluginEngine, PluginSettings, Surroundings,
+    Chain, Declared, EngineSettings, GrantedNames, Grants, KeySets, LimiterSettings, LogSink, MODULE_BYTES_MAX,
+    Manifest, MatchSettings, Metrics, ModuleSource, OnFault, PlaneSettings, PluginEngine, PluginSettings,
+    SECRET_BYTES_MAX, Secrets, StoreSettings, Stores, Surroundings, WhenFull,
 };
+use std::io::Read as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use wire::target::PathRules;
+
+/// What plugins share; one for the process, so that a reload loses nothing.
+static STORES: LazyLock<Arc<Stores>> = LazyLock::new(Stores::new);
 
 /// A plugin with the place that answers for it.
 struct Entry {
@@ -42,6 +47,7 @@ pub(crate) fn load(
     let document = &loaded.document.plugins_toml;
     let file = document.path.clone().unwrap_or_default();
     let key_sets = key_sets(loaded, &file, &mut problems);
+    let declared = declared(loaded, &file, &mut problems);
     let mut entries = Vec::new();
     for plugin in &document.plugins {
         match from_file(plugin, &loaded.folder) {
@@ -68,7 +74,8 @@ pub(crate) fn load(
             return Err(problems);
         }
     };
-    let around = Surroundings { engine, key_sets: Arc::new(key_sets), log, metrics: Arc::clone(metrics), path_rules };
+    let (key_sets, metrics) = (Arc::new(key_sets), Arc::clone(metrics));
+    let around = Surroundings { engine, key_sets, log, metrics, declared, path_rules };
     let settings = PlaneSettings { plugins: entries.iter().map(|entry| entry.settings.clone()).collect() };
     match Chain::load(&settings, &around) {
         Ok(chain) if problems.is_empty() => Ok(Arc::new(chain)),
@@ -115,6 +122,59 @@ fn key_sets(loaded: &Loaded, file: &str, problems: &mut Vec<Problem>) -> KeySets
     sets
 }
 
+/// What plugins are granted by name.
+fn declared(loaded: &Loaded, file: &str, problems: &mut Vec<Problem>) -> Declared {
+    let document = &loaded.document.plugins_toml;
+    let stores = document.stores.iter().map(|(name, store)| {
+        let when_full = match store.when_full.value {
+            plugins_toml::WhenFull::Evict => WhenFull::Evict,
+            plugins_toml::WhenFull::Refuse => WhenFull::Refuse,
+        };
+        (name.clone(), StoreSettings { bytes_max: store.bytes_max.value, when_full })
+    });
+    let limiters = document.limiters.iter().map(|(name, limiter)| {
+        let (rate, per_ms) = (limiter.rate.value, limiter.per_ms.value);
+        let (burst, keys_max) = (limiter.burst.value, limiter.keys_max.value);
+        (name.clone(), LimiterSettings { rate, per_ms, burst, keys_max })
+    });
+    Declared {
+        registry: Arc::clone(&STORES),
+        stores: stores.collect(),
+        limiters: limiters.collect(),
+        secrets: secrets(loaded, file, problems),
+    }
+}
+
+/// Reads the secrets anew. No message holds a part of one.
+fn secrets(loaded: &Loaded, file: &str, problems: &mut Vec<Problem>) -> Secrets {
+    let mut secrets = Secrets::new();
+    for (name, secret) in &loaded.document.plugins_toml.secrets {
+        let (place, read) = match secret {
+            plugins_toml::Secret::Env(variable) => {
+                let value = std::env::var_os(&variable.value).map(std::ffi::OsString::into_encoded_bytes);
+                let read = value.ok_or_else(|| format!("the host's environment has no variable {}", variable.value));
+                (variable, read)
+            }
+            plugins_toml::Secret::File(path) => (path, secret_file(&modules::resolve(&loaded.folder, &path.value))),
+        };
+        if let Err(what) = read.and_then(|bytes| secrets.insert(name, bytes)) {
+            problems.push(at(file, place.at, format!("secret `{name}` ({}): {what}", place.value), None));
+        }
+    }
+    secrets
+}
+
+/// A secret's file, as much of it as tells whether it is too long.
+fn secret_file(path: &Path) -> Result<Vec<u8>, String> {
+    // Room for all of it at once: a copy left behind by growing would not be wiped.
+    let mut bytes = Vec::with_capacity(SECRET_BYTES_MAX + 4);
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    // A line break at its end does not count.
+    let most = SECRET_BYTES_MAX as u64 + 3;
+    file.take(most).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
 fn from_file(plugin: &Plugin, folder: &Path) -> Result<PluginSettings, String> {
     let module = match &plugin.module.value {
         Module::Builtin(name) => builtin(name)?,
@@ -155,18 +215,27 @@ fn from_file(plugin: &Plugin, folder: &Path) -> Result<PluginSettings, String> {
             identity: plugin.grants.identity.value,
             written: plugin.grants.at.is_some(),
         },
+        names: GrantedNames {
+            state: values(&plugin.grants.state),
+            limits: values(&plugin.grants.limits),
+            keys: values(&plugin.grants.keys),
+            secrets: values(&plugin.grants.secrets),
+        },
         ..PluginSettings::new(plugin.name.value.clone(), module)
     })
 }
 
 fn matches(matches: &plugins_toml::Match) -> MatchSettings {
-    let values = |list: &[config::Spanned<String>]| list.iter().map(|item| item.value.clone()).collect();
     MatchSettings {
         paths: values(&matches.path),
         methods: values(&matches.method),
         hosts: values(&matches.host),
         headers: matches.header.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect(),
     }
+}
+
+fn values(list: &[config::Spanned<String>]) -> Vec<String> {
+    list.iter().map(|item| item.value.clone()).collect()
 }
 
 /// A plugin that was named on the command line: a builtin is granted what its

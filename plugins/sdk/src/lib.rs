@@ -68,6 +68,7 @@ mod edits;
 mod export;
 mod logging;
 mod registration;
+mod store;
 mod time;
 mod view;
 
@@ -88,6 +89,7 @@ pub use registration::{
     Field, Registration, Slot, attribute, authority, claim, client_ip, cookie, header, method, note, path, query,
     query_param, request_id, response_header, response_source, route, scheme, sni, status, subject,
 };
+pub use store::{Cached, Store};
 pub use time::rfc3339;
 pub use view::View;
 

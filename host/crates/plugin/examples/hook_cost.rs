@@ -69,6 +69,7 @@ fn plane(engine: &Arc<PluginEngine>, guests: &[&str], isolation: Isolation) -> P
         key_sets: Arc::new(KeySets::new()),
         log: Arc::new(Silence),
         metrics: Metrics::new(),
+        declared: gatelodge_plugin::Declared::default(),
         path_rules: wire::target::PathRules::default(),
     };
     let plugins = guests.iter().enumerate().map(|(at, guest)| {

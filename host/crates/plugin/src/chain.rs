@@ -10,6 +10,7 @@ use crate::log::LogSink;
 use crate::manifest::Manifest;
 use crate::matches::Matcher;
 use crate::metrics::Metrics;
+use crate::named::{Declared, Named};
 use crate::plane::Plane;
 use crate::registration::Registration;
 use crate::settings::{Isolation, OnFault, PLUGINS_MAX, PlaneSettings, PluginSettings};
@@ -33,6 +34,8 @@ pub struct Surroundings {
     pub log: Arc<dyn LogSink>,
     /// Where plugins count.
     pub metrics: Arc<Metrics>,
+    /// What the names of grants stand for.
+    pub declared: Declared,
     /// How the host judges paths; a plugin's path edits are judged the same.
     pub path_rules: PathRules,
 }
@@ -101,6 +104,9 @@ impl Chain {
                 Ok(loaded) => plugins.push(Arc::new(loaded)),
                 Err(whys) => errors.extend(whys.into_iter().map(|why| why.of(index, plugin))),
             }
+        }
+        if errors.is_empty() {
+            plugins.iter().for_each(|plugin| plugin.common.named.apply(&around.declared));
         }
         if errors.is_empty() { Ok(Self { engine: Arc::clone(&around.engine), plugins }) } else { Err(errors) }
     }
@@ -177,8 +183,9 @@ fn load_one(
     let matcher = Matcher::new(&settings.matches).map_err(Why::new)?;
     check_numbers(settings)?;
     let compiled = compile_once(settings, around, seen)?;
-    let hooks = link::check(&compiled.component, settings.grants)
+    let hooks = link::check(&compiled.component, settings.grants, &settings.names)
         .map_err(|errors| errors.into_iter().map(Why::from).collect::<Vec<_>>())?;
+    let named = Named::new(&settings.names, &around.declared).map_err(Why::new)?;
     let common = Arc::new(Common {
         name: settings.name.as_str().into(),
         index: u8::try_from(index).map_err(|_| Why::new("too many plugins"))?,
@@ -190,6 +197,7 @@ fn load_one(
         log_meter: crate::capability::log::Meter::default(),
         metrics: around.metrics.plugin(&settings.name),
         key_sets: Arc::clone(&around.key_sets),
+        named,
         started: Instant::now(),
     });
     let blueprint = blueprint(&compiled, hooks, &common).map_err(|error| Why::new(crate::compile::reason(&error)))?;

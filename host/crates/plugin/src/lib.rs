@@ -16,6 +16,8 @@
 //! instance are below 3 MiB in all, its host side below 64 KiB. Two generations during a
 //! reload: twice that. The engine's `instances_max` bounds it over everything.
 //! An idle instance of a small plugin holds about 30 KiB.
+//! What plugins share comes on top: `Σ over stores (bytes_max + 64 KiB) + Σ over limiters (128 × keys_max)`,
+//! once for all workers and generations.
 #![deny(unsafe_code)]
 
 mod bindings;
@@ -30,17 +32,21 @@ mod engine;
 mod fault;
 mod instance;
 mod jose;
+mod limiter;
 mod link;
 mod log;
 mod manifest;
 mod matches;
 mod metrics;
+mod named;
 mod plane;
 mod pool;
 mod registration;
+mod secrets;
 mod selector;
 mod settings;
 mod state;
+mod store;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -52,11 +58,16 @@ pub use compiler::{COMPILE_MS_MAX, COMPILER_ARGUMENT, compiler_main};
 pub use digest::sha256_hex;
 pub use engine::{Allocator, EngineSettings, PluginEngine};
 pub use jose::KeySets;
+pub use limiter::LimiterSettings;
 pub use link::CONTRACT;
 pub use log::{Level, LogSink};
 pub use manifest::{Manifest, SECTION as MANIFEST_SECTION};
 pub use metrics::{FaultCount, Kind as MetricKind, MetricSnapshot, Metrics, Value as MetricValue};
+pub use named::{Declared, StoreUsage, Stores};
 pub use plane::Plane;
+pub use secrets::{SECRET_BYTES_MAX, Secrets};
 pub use settings::{
-    FaultPolicy, Grants, Isolation, MatchSettings, ModuleSource, OnFault, PLUGINS_MAX, PlaneSettings, PluginSettings,
+    FaultPolicy, GrantedNames, Grants, Isolation, MatchSettings, ModuleSource, OnFault, PLUGINS_MAX, PlaneSettings,
+    PluginSettings,
 };
+pub use store::{StoreSettings, WhenFull};

@@ -2,7 +2,7 @@
 //! before anything of it runs.
 
 use crate::bindings::contract;
-use crate::settings::Grants;
+use crate::settings::{GrantedNames, Grants};
 use crate::state::State;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
@@ -45,20 +45,25 @@ enum Offer {
     Always,
     /// With this line in `[plugin.grants]`.
     Granted {
-        grant: &'static str,
+        line: &'static str,
         given: bool,
     },
     NotYet,
     Unknown,
 }
 
-fn offer(interface: &str, grants: Grants) -> Offer {
+fn offer(interface: &str, grants: Grants, names: &GrantedNames) -> Offer {
+    let granted = |line, given| Offer::Granted { line, given };
     match interface {
         "types" | "exchange" | "identity" | "config" | "clock" | "random" | "crypto" => Offer::Always,
-        "log" => Offer::Granted { grant: "log", given: grants.log },
-        "metrics" => Offer::Granted { grant: "metrics", given: grants.metrics },
-        "identity-control" => Offer::Granted { grant: "identity", given: grants.identity },
-        "kv" | "rate-limit" | "keys" | "secrets" | "http-out" => Offer::NotYet,
+        "log" => granted("log = true", grants.log),
+        "metrics" => granted("metrics = true", grants.metrics),
+        "identity-control" => granted("identity = true", grants.identity),
+        "kv" => granted("state = [\"NAME\"] # with [stores.NAME]", !names.state.is_empty()),
+        "rate-limit" => granted("limits = [\"NAME\"] # with [limiters.NAME]", !names.limits.is_empty()),
+        "keys" => granted("keys = [\"NAME\"] # with [secrets.NAME]", !names.keys.is_empty()),
+        "secrets" => granted("secrets = [\"NAME\"] # with [secrets.NAME]", !names.secrets.is_empty()),
+        "http-out" => Offer::NotYet,
         _ => Offer::Unknown,
     }
 }
@@ -67,13 +72,13 @@ fn offer(interface: &str, grants: Grants) -> Offer {
 ///
 /// # Errors
 /// Every import and export that can't be, at once.
-pub(crate) fn check(component: &Component, grants: Grants) -> Result<Hooks, Vec<LinkError>> {
+pub(crate) fn check(component: &Component, grants: Grants, names: &GrantedNames) -> Result<Hooks, Vec<LinkError>> {
     let engine = component.engine();
     let ty = component.component_type();
     let imports: Vec<String> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
-    let mut errors: Vec<_> = imports.iter().filter_map(|name| check_import(name, grants).err()).collect();
+    let mut errors: Vec<_> = imports.iter().filter_map(|name| check_import(name, grants, names).err()).collect();
     if grants.written {
-        errors.extend(unused(&imports, grants));
+        errors.extend(unused(&imports, grants, names));
     }
     let mut hooks = Hooks::default();
     let mut lifecycle = false;
@@ -102,7 +107,7 @@ fn of_contract(name: &str) -> Option<Result<&str, &str>> {
     })
 }
 
-fn check_import(name: &str, grants: Grants) -> Result<(), LinkError> {
+fn check_import(name: &str, grants: Grants, names: &GrantedNames) -> Result<(), LinkError> {
     if name.starts_with("wasi:") {
         return crate::capability::wasi::check(name).map_err(|why| LinkError::import(name, why));
     }
@@ -111,12 +116,12 @@ fn check_import(name: &str, grants: Grants) -> Result<(), LinkError> {
         Some(Err(version)) => return Err(wrong_version(name, version)),
         None => return Err(LinkError::import(name, "the host does not offer this import to plugins")),
     };
-    match offer(interface, grants) {
+    match offer(interface, grants, names) {
         Offer::Always | Offer::Granted { given: true, .. } => Ok(()),
-        Offer::Granted { grant, given: false } => Err(LinkError {
+        Offer::Granted { line, given: false } => Err(LinkError {
             import: Some(name.to_owned()),
             message: format!("it imports {interface}, which is not granted"),
-            help: Some(format!("in plugins.toml, below this plugin:\n[plugin.grants]\n{grant} = true")),
+            help: Some(format!("in plugins.toml, below this plugin:\n[plugin.grants]\n{line}")),
         }),
         Offer::NotYet => Err(LinkError::import(name, format!("{interface} is not yet in this version of the host"))),
         Offer::Unknown => Err(LinkError::import(name, format!("{CONTRACT} has no interface \"{interface}\""))),
@@ -152,19 +157,29 @@ fn check_export(name: &str, hooks: &mut Hooks) -> Result<bool, LinkError> {
 }
 
 /// Grants that the operator wrote and nothing imports: a mistake or a leftover.
-fn unused(imports: &[String], grants: Grants) -> Vec<LinkError> {
-    let written = [
-        ("log", "log", grants.log),
-        ("metrics", "metrics", grants.metrics),
-        ("identity", "identity-control", grants.identity),
+fn unused(imports: &[String], grants: Grants, names: &GrantedNames) -> Vec<LinkError> {
+    // Stored credentials take their secret by name too.
+    let keys: &[&str] = &["keys", "identity-control"];
+    let written: [(&str, &[&str], bool); 7] = [
+        ("log", &["log"], grants.log),
+        ("metrics", &["metrics"], grants.metrics),
+        ("identity", &["identity-control"], grants.identity),
+        ("state", &["kv"], !names.state.is_empty()),
+        ("limits", &["rate-limit"], !names.limits.is_empty()),
+        ("keys", keys, !names.keys.is_empty()),
+        ("secrets", &["secrets"], !names.secrets.is_empty()),
     ];
     let imported = |interface: &str| imports.iter().any(|name| of_contract(name) == Some(Ok(interface)));
-    let unused = written.into_iter().filter(|(_, interface, given)| *given && !imported(interface));
+    let unused =
+        written.into_iter().filter(|(_, interfaces, given)| *given && !interfaces.iter().any(|name| imported(name)));
     unused
-        .map(|(grant, interface, _)| LinkError {
+        .map(|(grant, interfaces, _)| LinkError {
             import: None,
-            message: format!("the grant \"{grant}\" is written, but the plugin does not import {interface}"),
-            help: Some(format!("remove `{grant} = true` from its [plugin.grants]")),
+            message: format!(
+                "the grant \"{grant}\" is written, but the plugin does not import {}",
+                interfaces.join(" or ")
+            ),
+            help: Some(format!("remove `{grant}` from its [plugin.grants]")),
         })
         .collect()
 }
@@ -205,6 +220,10 @@ fn add(linker: &mut Linker<State>, interface: &str) -> wasmtime::Result<()> {
         "random" => contract::random::add_to_linker::<_, Own>(linker, itself),
         "metrics" => contract::metrics::add_to_linker::<_, Own>(linker, itself),
         "crypto" => contract::crypto::add_to_linker::<_, Own>(linker, itself),
+        "kv" => contract::kv::add_to_linker::<_, Own>(linker, itself),
+        "rate-limit" => contract::rate_limit::add_to_linker::<_, Own>(linker, itself),
+        "keys" => contract::keys::add_to_linker::<_, Own>(linker, itself),
+        "secrets" => contract::secrets::add_to_linker::<_, Own>(linker, itself),
         // Refused by `check` before.
         _ => Ok(()),
     }
@@ -213,7 +232,7 @@ fn add(linker: &mut Linker<State>, interface: &str) -> wasmtime::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::{Hooks, check_export, check_import, unused};
-    use crate::settings::Grants;
+    use crate::settings::{GrantedNames, Grants};
 
     #[test]
     fn imports_against_offers() {
@@ -225,10 +244,10 @@ mod tests {
             ("gatelodge:plugin/metrics@0.1.0", Grants::default(), Some("metrics = true")),
             ("gatelodge:plugin/identity-control@0.1.0", Grants::default(), Some("identity = true")),
             ("gatelodge:plugin/identity-control@0.1.0", all, None),
-            ("gatelodge:plugin/kv@0.1.0", all, Some("not yet")),
-            ("gatelodge:plugin/rate-limit@0.1.0", all, Some("not yet")),
-            ("gatelodge:plugin/keys@0.1.0", all, Some("not yet")),
-            ("gatelodge:plugin/secrets@0.1.0", all, Some("not yet")),
+            ("gatelodge:plugin/kv@0.1.0", all, Some("[plugin.grants]\nstate = [\"NAME\"] # with [stores.NAME]")),
+            ("gatelodge:plugin/rate-limit@0.1.0", all, Some("limits = [\"NAME\"] # with [limiters.NAME]")),
+            ("gatelodge:plugin/keys@0.1.0", all, Some("keys = [\"NAME\"] # with [secrets.NAME]")),
+            ("gatelodge:plugin/secrets@0.1.0", all, Some("secrets = [\"NAME\"] # with [secrets.NAME]")),
             ("gatelodge:plugin/http-out@0.1.0", all, Some("not yet")),
             ("gatelodge:plugin/wishes@0.1.0", all, Some("no interface \"wishes\"")),
             ("gatelodge:plugin/log@0.2.0", all, Some("gatelodge:plugin@0.2.0")),
@@ -242,7 +261,7 @@ mod tests {
             ("wasi:cli/run@0.2.3", all, Some("does not offer")),
             ("wasi:http/outgoing-handler@0.2.3", all, Some("does not offer")),
         ] {
-            let answer = check_import(name, grants);
+            let answer = check_import(name, grants, &GrantedNames::default());
             let text = answer.err().map(|error| {
                 assert_eq!(error.import.as_deref(), Some(name));
                 format!("{}\n{}", error.message, error.help.unwrap_or_default())
@@ -274,11 +293,31 @@ mod tests {
     }
 
     #[test]
+    fn names_open_what_they_are_for() {
+        let names = |grant: &str| {
+            let list = |name: &str| if name == grant { vec!["a".to_owned()] } else { Vec::new() };
+            GrantedNames { state: list("state"), limits: list("limits"), keys: list("keys"), secrets: list("secrets") }
+        };
+        let grants = [("state", "kv"), ("limits", "rate-limit"), ("keys", "keys"), ("secrets", "secrets")];
+        for (grant, own) in grants {
+            for (_, interface) in grants {
+                let name = format!("gatelodge:plugin/{interface}@0.1.0");
+                let answer = check_import(&name, Grants::default(), &names(grant));
+                assert_eq!(answer.is_ok(), own == interface, "{grant} for {interface}");
+                let told = unused(&[name], Grants::default(), &names(grant));
+                assert_eq!(told.is_empty(), own == interface, "{grant} without {interface}");
+            }
+        }
+        let stored = ["gatelodge:plugin/identity-control@0.1.0".to_owned()];
+        assert_eq!(unused(&stored, Grants::default(), &names("keys")), []);
+    }
+
+    #[test]
     fn a_grant_that_nothing_imports_is_told() {
         let imports = ["gatelodge:plugin/log@0.1.0".to_owned()];
         let grants = Grants { log: true, metrics: true, identity: false, written: true };
-        let told = unused(&imports, grants);
+        let told = unused(&imports, grants, &GrantedNames::default());
         assert_eq!(told.len(), 1);
-        assert!(told[0].help.as_deref().is_some_and(|help| help.contains("metrics = true")));
+        assert!(told[0].help.as_deref().is_some_and(|help| help.contains("`metrics`")));
     }
 }

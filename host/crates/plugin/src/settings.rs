@@ -85,8 +85,8 @@ pub enum Isolation {
     Request,
 }
 
-/// What a plugin may use. Deny by default; what is not listed here needs no grant
-/// (`exchange`, `identity` to read, `config`, `clock`, `random`, `crypto`) or is not offered.
+/// What a plugin may use. Deny by default; what is not listed here is granted by name
+/// ([`GrantedNames`]), needs no grant (`exchange`, `identity` to read, `config`, `clock`, `random`, `crypto`) or is not offered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
     /// May write to the log.
@@ -108,6 +108,19 @@ impl Grants {
         let asks = |name: &str| manifest.grants.get(name).and_then(serde_json::Value::as_bool) == Some(true);
         Self { log: asks("log"), metrics: asks("metrics"), identity: asks("identity"), written: false }
     }
+}
+
+/// What a plugin may use by name: each must be declared in [`crate::Declared`]. Nothing by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GrantedNames {
+    /// Stores of `kv`.
+    pub state: Vec<String>,
+    /// Limiters of `rate-limit`.
+    pub limits: Vec<String>,
+    /// Secrets that it may use without seeing them: `keys`, stored credentials.
+    pub keys: Vec<String>,
+    /// Secrets that it may read.
+    pub secrets: Vec<String>,
 }
 
 /// One plugin of the chain.
@@ -142,6 +155,8 @@ pub struct PluginSettings {
     pub config_json: String,
     /// What it may use.
     pub grants: Grants,
+    /// What it may use by name.
+    pub names: GrantedNames,
 }
 
 impl PluginSettings {
@@ -160,6 +175,7 @@ impl PluginSettings {
             recycle_requests: 1_000_000,
             config_json: "{}".to_owned(),
             grants: Grants::default(),
+            names: GrantedNames::default(),
         }
     }
 }

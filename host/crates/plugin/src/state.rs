@@ -29,6 +29,8 @@ pub(crate) struct Common {
     pub(crate) log_meter: crate::capability::log::Meter,
     pub(crate) metrics: Arc<PluginMetrics>,
     pub(crate) key_sets: Arc<KeySets>,
+    /// Stores, limiters and secrets that it was granted.
+    pub(crate) named: crate::named::Named,
     /// Origin of `clock.monotonic-ns`.
     pub(crate) started: Instant,
 }

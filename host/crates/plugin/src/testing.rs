@@ -59,6 +59,7 @@ pub(crate) fn state(ears: &Arc<Ears>, may_log: bool) -> State {
         log_meter: crate::capability::log::Meter::default(),
         metrics: crate::metrics::Metrics::new().plugin("tested"),
         key_sets: Arc::default(),
+        named: crate::named::Named::default(),
         started: Instant::now(),
     };
     State::new(Arc::new(common), Duration::from_millis(50), false)

@@ -46,7 +46,8 @@ impl Host for State {
     }
 }
 
-fn bounded(bytes: usize) -> wasmtime::Result<()> {
+/// Traps a call that is given too much at once.
+pub(super) fn bounded(bytes: usize) -> wasmtime::Result<()> {
     if bytes > BYTES_MAX {
         return Err(wasmtime::Error::msg(format!("{bytes} bytes given to crypto at once; at most {BYTES_MAX}")));
     }

@@ -5,8 +5,9 @@ use crate::bindings::contract::identity::Principal;
 use crate::bindings::contract::identity_control::Host;
 use crate::bindings::contract::types::{Credential, Failure};
 use crate::jose::base64;
+use crate::secrets::Secret;
 use crate::state::{Phase, State};
-use http::header::{AUTHORIZATION, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use wire::exchange::Credential as Wanted;
 
 /// Longest of subject, issuer and scheme, bytes.
@@ -42,7 +43,7 @@ impl Host for State {
     }
 
     fn forward_credential(&mut self, what: Credential) -> Answer {
-        Ok(self.on_the_way_in().and_then(|()| wanted(what)).map(|credential| {
+        Ok(self.on_the_way_in().and_then(|()| self.wanted(what)).map(|credential| {
             self.remember_shared();
             if let Some(exchange) = &mut self.exchange {
                 exchange.shared.credential = credential;
@@ -76,33 +77,41 @@ impl State {
             Err(error) => Err(Failure::Invalid(format!("claims are not a JSON object: {error}"))),
         }
     }
-}
 
-fn wanted(what: Credential) -> Result<Wanted, Failure> {
-    match what {
-        Credential::None => Ok(Wanted::None),
-        Credential::Original => Ok(Wanted::Original),
-        Credential::Bearer(token) => authorization("Bearer ", &token),
-        Credential::Basic((user, password)) => {
-            if user.contains(':') {
-                return Err(Failure::Invalid("a user name can't hold a colon (RFC 7617 §2)".to_owned()));
+    fn wanted(&self, what: Credential) -> Result<Wanted, Failure> {
+        match what {
+            Credential::None => Ok(Wanted::None),
+            Credential::Original => Ok(Wanted::Original),
+            Credential::Bearer(token) => sensitive(AUTHORIZATION, b"Bearer ", token.as_bytes()),
+            Credential::Basic((user, password)) => {
+                if user.contains(':') {
+                    return Err(Failure::Invalid("a user name can't hold a colon (RFC 7617 §2)".to_owned()));
+                }
+                let both = base64::encode(format!("{user}:{password}").as_bytes());
+                sensitive(AUTHORIZATION, b"Basic ", both.as_bytes())
             }
-            authorization("Basic ", &base64::encode(format!("{user}:{password}").as_bytes()))
+            Credential::Stored(name) => sensitive(AUTHORIZATION, b"Bearer ", self.key(&name)?.reveal()),
+            Credential::Field((field, name)) => {
+                let field = crate::edit::writable(&field).map_err(Failure::Invalid)?;
+                sensitive(field, b"", self.key(&name)?.reveal())
+            }
         }
-        // Secrets by name are not offered yet.
-        Credential::Stored(_) | Credential::Field(_) => Err(Failure::Unavailable),
+    }
+
+    fn key(&self, name: &str) -> Result<&Secret, Failure> {
+        self.common.named.key(name).ok_or_else(|| self.denied("key", name, "keys"))
     }
 }
 
 /// The field, marked so that nothing prints it.
-fn authorization(scheme: &str, value: &str) -> Result<Wanted, Failure> {
+fn sensitive(field: HeaderName, scheme: &[u8], value: &[u8]) -> Result<Wanted, Failure> {
     if scheme.len() + value.len() > crate::edit::VALUE_BYTES_MAX {
         return Err(Failure::TooLarge);
     }
-    let mut field = HeaderValue::try_from(format!("{scheme}{value}"))
+    let mut value = HeaderValue::from_bytes(&[scheme, value].concat())
         .map_err(|_| Failure::Invalid("the credential holds a character that no header may carry".to_owned()))?;
-    field.set_sensitive(true);
-    Ok(Wanted::Field(AUTHORIZATION, field))
+    value.set_sensitive(true);
+    Ok(Wanted::Field(field, value))
 }
 
 #[cfg(test)]

@@ -10,12 +10,32 @@ pub(crate) mod crypto;
 pub(crate) mod exchange;
 pub(crate) mod identity;
 pub(crate) mod identity_control;
+pub(crate) mod keys;
+pub(crate) mod kv;
 pub(crate) mod log;
 pub(crate) mod metrics;
 pub(crate) mod random;
+pub(crate) mod rate_limit;
+pub(crate) mod secrets;
 pub(crate) mod wasi;
 
 use crate::bindings::contract::types;
+use crate::log::Level;
+use crate::state::State;
 
 /// The types interface has no functions.
-impl types::Host for crate::state::State {}
+impl types::Host for State {}
+
+impl State {
+    /// The answer to a name that is not granted; the log tells the line that would grant it.
+    fn denied(&self, what: &str, name: &str, grant: &str) -> types::Failure {
+        let common = &self.common;
+        if common.named.tells_denial() {
+            let name = crate::text::escape(name, 64);
+            let line = format!("[plugin.grants] {grant} = [\"{name}\"]");
+            let text = format!("it asked for the {what} \"{name}\", which is not granted; plugins.toml: {line}");
+            common.log.write(&common.name, Level::Warn, &text, &[]);
+        }
+        types::Failure::Denied
+    }
+}

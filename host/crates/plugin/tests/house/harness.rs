@@ -1,8 +1,8 @@
 //! A chain of guests with everything around it, and exchanges to send through it.
 
 use gatelodge_plugin::{
-    Chain, EngineSettings, Grants, KeySets, Level, LoadError, LogSink, Metrics, ModuleSource, Plane, PlaneSettings,
-    PluginEngine, PluginSettings, Surroundings,
+    Chain, Declared, EngineSettings, Grants, KeySets, Level, LoadError, LogSink, Metrics, ModuleSource, Plane,
+    PlaneSettings, PluginEngine, PluginSettings, Surroundings,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use std::future::Future;
@@ -88,6 +88,20 @@ pub(crate) fn load_on(
     plugins: Vec<PluginSettings>,
     key_sets: KeySets,
 ) -> Result<House, Vec<LoadError>> {
+    load_with(engine, plugins, key_sets, Declared::default())
+}
+
+/// The same, with stores, limiters and secrets.
+pub(crate) fn load_declared(plugins: Vec<PluginSettings>, declared: Declared) -> Result<House, Vec<LoadError>> {
+    load_with(engine(), plugins, KeySets::new(), declared)
+}
+
+fn load_with(
+    engine: Arc<PluginEngine>,
+    plugins: Vec<PluginSettings>,
+    key_sets: KeySets,
+    declared: Declared,
+) -> Result<House, Vec<LoadError>> {
     let ears = Arc::new(Ears::default());
     let metrics = Metrics::new();
     let around = Surroundings {
@@ -95,6 +109,7 @@ pub(crate) fn load_on(
         key_sets: Arc::new(key_sets),
         log: Arc::clone(&ears) as Arc<dyn LogSink>,
         metrics: Arc::clone(&metrics),
+        declared,
         path_rules: wire::target::PathRules::default(),
     };
     let chain = Arc::new(Chain::load(&PlaneSettings { plugins }, &around)?);

@@ -10,5 +10,6 @@ mod lifetimes;
 #[cfg(target_os = "linux")]
 mod preempted;
 mod refusals;
+mod shared;
 mod tokens;
 mod wasi;

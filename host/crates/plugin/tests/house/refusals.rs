@@ -26,19 +26,27 @@ fn unused_grant() {
 
 #[test]
 fn needs_what_is_not_offered_yet() {
-    for (name, interface) in [
-        ("needs-kv", "kv"),
-        ("needs-rate-limit", "rate-limit"),
-        ("needs-keys", "keys"),
-        ("needs-secrets", "secrets"),
-        ("needs-http", "http-out"),
+    let error = refusal(guest("needs-http"));
+    assert_eq!(error.import.as_deref(), Some("gatelodge:plugin/http-out@0.1.0"));
+    assert!(error.message.contains("not yet"), "{error}");
+    let error = refusal(guest_with("identity-setter", |settings| settings.grants.identity = false));
+    assert!(error.help.is_some_and(|help| help.ends_with("[plugin.grants]\nidentity = true")));
+}
+
+#[test]
+fn needs_a_name() {
+    for (name, interface, line) in [
+        ("needs-kv", "kv", "state = [\"NAME\"] # with [stores.NAME]"),
+        ("needs-rate-limit", "rate-limit", "limits = [\"NAME\"] # with [limiters.NAME]"),
+        ("needs-keys", "keys", "keys = [\"NAME\"] # with [secrets.NAME]"),
+        ("needs-secrets", "secrets", "secrets = [\"NAME\"] # with [secrets.NAME]"),
     ] {
         let error = refusal(guest(name));
         assert_eq!(error.import, Some(format!("gatelodge:plugin/{interface}@0.1.0")));
-        assert!(error.message.contains("not yet"), "{error}");
+        assert!(error.help.is_some_and(|help| help.ends_with(&format!("[plugin.grants]\n{line}"))), "{name}");
     }
-    let error = refusal(guest_with("identity-setter", |settings| settings.grants.identity = false));
-    assert!(error.help.is_some_and(|help| help.ends_with("[plugin.grants]\nidentity = true")));
+    let error = refusal(guest_with("needs-kv", |settings| settings.names.state = vec!["things".to_owned()]));
+    assert!(error.message.contains("there is no [stores.things]"), "{error}");
 }
 
 #[test]

@@ -1,0 +1,227 @@
+//! What plugins.toml declares by name and grants by name: stores, limiters and secrets.
+
+use crate::limiter::{Limiter, LimiterSettings};
+use crate::secrets::{Secret, Secrets};
+use crate::settings::GrantedNames;
+use crate::store::{Store, StoreSettings};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// Denials that a plugin's log gets a line for; a plugin may ask for what it has not
+/// with each request.
+const DENIALS_TOLD_MAX: u32 = 16;
+
+/// The state of a process that outlives generations: one for all of them, so that a
+/// reload loses nothing. A store or limiter lives as long as a plugin of a running
+/// generation is granted it.
+#[derive(Default)]
+pub struct Stores {
+    stores: Mutex<BTreeMap<String, Weak<Store>>>,
+    /// Other numbers make another limiter: its buckets begin full.
+    limiters: Mutex<BTreeMap<(String, LimiterSettings), Weak<Limiter>>>,
+}
+
+/// A store at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreUsage {
+    /// Its name.
+    pub name: String,
+    /// Bytes in use, as they count.
+    pub bytes: u64,
+    /// Most bytes.
+    pub bytes_max: u64,
+    /// Entries that had to go before their time since its start.
+    pub evicted: u64,
+}
+
+impl Stores {
+    /// No store yet.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// All stores in use.
+    #[must_use]
+    pub fn usage(&self) -> Vec<StoreUsage> {
+        let stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = stores.iter().filter_map(|(name, store)| Some((name, store.upgrade()?)));
+        live.map(|(name, store)| StoreUsage {
+            name: name.clone(),
+            bytes: store.bytes(),
+            bytes_max: store.bytes_max(),
+            evicted: store.evicted(),
+        })
+        .collect()
+    }
+
+    fn store(&self, name: &str, settings: StoreSettings) -> Arc<Store> {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        live(&mut stores, name.to_owned(), || Store::new(settings))
+    }
+
+    fn limiter(&self, name: &str, settings: LimiterSettings) -> Arc<Limiter> {
+        let mut limiters = self.limiters.lock().unwrap_or_else(PoisonError::into_inner);
+        live(&mut limiters, (name.to_owned(), settings), || Limiter::new(settings))
+    }
+}
+
+/// The one that lives under this key, or a new one. Forgets those that nobody holds.
+fn live<K: Ord, T>(known: &mut BTreeMap<K, Weak<T>>, key: K, make: impl FnOnce() -> T) -> Arc<T> {
+    if let Some(found) = known.get(&key).and_then(Weak::upgrade) {
+        return found;
+    }
+    known.retain(|_, held| held.strong_count() > 0);
+    let made = Arc::new(make());
+    known.insert(key, Arc::downgrade(&made));
+    made
+}
+
+/// What the names of grants stand for in this generation.
+#[derive(Clone, Default)]
+pub struct Declared {
+    /// Where stores and limiters live on from generation to generation.
+    pub registry: Arc<Stores>,
+    /// `[stores.NAME]`.
+    pub stores: BTreeMap<String, StoreSettings>,
+    /// `[limiters.NAME]`.
+    pub limiters: BTreeMap<String, LimiterSettings>,
+    /// `[secrets.NAME]`.
+    pub secrets: Secrets,
+}
+
+/// What one plugin was granted by name.
+#[derive(Default)]
+pub(crate) struct Named {
+    stores: Vec<(String, Arc<Store>)>,
+    limiters: Vec<(String, Arc<Limiter>)>,
+    keys: Vec<(String, Arc<Secret>)>,
+    secrets: Vec<(String, Arc<Secret>)>,
+    denials: AtomicU32,
+}
+
+impl Named {
+    /// Finds what the grants name.
+    ///
+    /// # Errors
+    /// Names what is not declared.
+    pub(crate) fn new(granted: &GrantedNames, declared: &Declared) -> Result<Self, String> {
+        let store = |name: &str| Some(declared.registry.store(name, *declared.stores.get(name)?));
+        let limiter = |name: &str| Some(declared.registry.limiter(name, *declared.limiters.get(name)?));
+        let secret = |name: &str| declared.secrets.get(name);
+        Ok(Self {
+            stores: find(&granted.state, "stores", store)?,
+            limiters: find(&granted.limits, "limiters", limiter)?,
+            keys: find(&granted.keys, "secrets", secret)?,
+            secrets: find(&granted.secrets, "secrets", secret)?,
+            denials: AtomicU32::new(0),
+        })
+    }
+
+    /// Gives its stores the settings of this generation, once it is the one that runs.
+    pub(crate) fn apply(&self, declared: &Declared) {
+        for (name, store) in &self.stores {
+            if let Some(settings) = declared.stores.get(name) {
+                store.configure(*settings);
+            }
+        }
+    }
+
+    pub(crate) fn store(&self, name: &str) -> Option<&Store> {
+        get(&self.stores, name)
+    }
+
+    pub(crate) fn limiter(&self, name: &str) -> Option<&Limiter> {
+        get(&self.limiters, name)
+    }
+
+    /// A secret to be used, not seen.
+    pub(crate) fn key(&self, name: &str) -> Option<&Secret> {
+        get(&self.keys, name)
+    }
+
+    /// A secret to be seen.
+    pub(crate) fn secret(&self, name: &str) -> Option<&Secret> {
+        get(&self.secrets, name)
+    }
+
+    /// True as long as denials are told.
+    pub(crate) fn tells_denial(&self) -> bool {
+        let counted = self.denials.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+            count.checked_add(1).filter(|count| *count <= DENIALS_TOLD_MAX)
+        });
+        counted.is_ok()
+    }
+}
+
+fn find<T>(
+    names: &[String],
+    table: &str,
+    declared: impl Fn(&str) -> Option<Arc<T>>,
+) -> Result<Vec<(String, Arc<T>)>, String> {
+    let found = names.iter().map(|name| match declared(name) {
+        Some(what) => Ok((name.clone(), what)),
+        None => Err(format!("it is granted \"{name}\", but there is no [{table}.{name}]")),
+    });
+    found.collect()
+}
+
+/// A plugin is granted a handful of names: looking at each is the fastest.
+fn get<'n, T>(named: &'n [(String, Arc<T>)], name: &str) -> Option<&'n T> {
+    named.iter().find(|(known, _)| known == name).map(|(_, what)| &**what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Declared, Named, Stores};
+    use crate::limiter::LimiterSettings;
+    use crate::settings::GrantedNames;
+    use crate::store::{StoreSettings, WhenFull};
+    use std::sync::Arc;
+
+    fn declared(registry: &Arc<Stores>, bytes_max: u64, rate: u32) -> Declared {
+        let store = StoreSettings { bytes_max, when_full: WhenFull::Evict };
+        Declared {
+            registry: Arc::clone(registry),
+            stores: [("a".to_owned(), store)].into(),
+            limiters: [("l".to_owned(), LimiterSettings::new(rate))].into(),
+            ..Declared::default()
+        }
+    }
+
+    fn granted(state: &str) -> GrantedNames {
+        let list = |name: &str| vec![name.to_owned()];
+        GrantedNames { state: list(state), limits: list("l"), ..GrantedNames::default() }
+    }
+
+    #[test]
+    fn state_outlives_a_generation_and_not_its_last_user() {
+        let registry = Stores::new();
+        let old = Named::new(&granted("a"), &declared(&registry, 65_536, 5)).expect("declared");
+        old.store("a").expect("granted").set("k", b"v", None, 0).expect("room");
+        assert!(old.limiter("l").expect("granted").take(b"k", 5, 0).is_some_and(|outcome| outcome.allowed));
+        let next = declared(&registry, 131_072, 5);
+        let new = Named::new(&granted("a"), &next).expect("declared");
+        assert_eq!(registry.usage()[0].bytes_max, 65_536, "the old generation still runs");
+        new.apply(&next);
+        drop(old);
+        assert_eq!(registry.usage()[0].bytes_max, 131_072);
+        assert!(new.store("a").expect("granted").get("k", 0).is_some());
+        assert!(new.limiter("l").expect("granted").take(b"k", 1, 0).is_some_and(|outcome| !outcome.allowed));
+        let other = Named::new(&granted("a"), &declared(&registry, 65_536, 6)).expect("declared");
+        assert!(other.limiter("l").expect("granted").take(b"k", 6, 0).is_some_and(|outcome| outcome.allowed));
+        drop((new, other));
+        assert_eq!(registry.usage(), []);
+    }
+
+    #[test]
+    fn only_what_is_granted_and_declared_is_there() {
+        let registry = Stores::new();
+        let why = Named::new(&granted("b"), &declared(&registry, 65_536, 5)).err().expect("refused");
+        assert!(why.contains("[stores.b]"), "{why}");
+        let named = Named::new(&granted("a"), &declared(&registry, 65_536, 5)).expect("declared");
+        assert!(named.store("b").is_none() && named.key("a").is_none() && named.secret("a").is_none());
+        assert_eq!((0..100).filter(|_| named.tells_denial()).count(), 16);
+    }
+}
