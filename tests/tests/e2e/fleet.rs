@@ -56,9 +56,8 @@ fn one_of_several_is_started_again_by_itself() {
     let site = Site::new(web().set("processesPerApplication", 2));
     let host = Host::start(&site);
     assert_eq!(host.client().get("/").status(), 200);
-    let starts = site.probe().wait_starts(2);
     until(SOON, "two instances", || (host.lines_with("backend-ready").len() == 2).then_some(()));
-    tree::signal_pid(starts[0].pid, Signal::KILL);
+    site.probe().listening()[0].kill();
     until(SOON, "a third start", || (host.lines_with("backend-ready").len() == 3).then_some(()));
     assert_eq!(site.probe().listening().len(), 2);
     host.stop(&site);
