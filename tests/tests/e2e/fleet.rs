@@ -23,7 +23,7 @@ fn instances_start_together_and_share_the_requests() {
     assert!(shares.values().all(|share| (8..=12).contains(share)), "{shares:?}");
     let starts = site.probe().starts();
     let differ = |of: fn(&gatelodge_e2e::Start) -> String| {
-        starts.iter().map(of).collect::<std::collections::BTreeSet<_>>().len() == 3
+        starts.iter().map(of).collect::<std::collections::BTreeSet<_>>().len() == starts.len()
     };
     assert!(differ(|start| start.port.to_string()) && differ(|start| start.token.clone()));
     host.stop(&site);
