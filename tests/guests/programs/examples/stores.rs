@@ -51,7 +51,8 @@ impl RequestHead for Stores {
                 told((answer, self.parsed))
             }
             ["sizes", key, value] => {
-                let (key, value) = (number(key) as usize, number(value) as usize);
+                let size = |text: &str| text.parse::<usize>().unwrap_or(0);
+                let (key, value) = (size(key), size(value));
                 told(self.store.set(&"k".repeat(key), &vec![b'v'; value], None).is_ok())
             }
             ["other", store] => told(Store::new(store).get("a")),
