@@ -205,6 +205,7 @@ fn from_file(plugin: &Plugin, folder: &Path) -> Result<PluginSettings, String> {
             Isolation::Request => plugin::Isolation::Request,
         },
         memory_bytes_max: usize::try_from(plugin.memory_bytes_max.value).unwrap_or(usize::MAX),
+        body_held_bytes_max: usize::try_from(plugin.body_held_bytes_max.value).unwrap_or(usize::MAX),
         deadline: Duration::from_millis(plugin.deadline_ms.value),
         instances_max: u32::try_from(plugin.instances_max.value).unwrap_or(u32::MAX),
         recycle_requests: plugin.recycle_requests.value,

@@ -62,6 +62,58 @@ pub mod response_head {
     });
 }
 
+/// Export `request-body`.
+#[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+#[allow(clippy::allow_attributes_without_reason, clippy::undocumented_unsafe_blocks, reason = "generated code")]
+#[allow(unused_qualifications, elided_lifetimes_in_paths, clippy::pedantic, reason = "generated code")]
+pub mod request_body {
+    wit_bindgen::generate!({
+        inline: "package gatelodge:sdk-request-body; world request-body-hook { export gatelodge:plugin/request-body@0.1.0; }",
+        path: "../../wit",
+        with: { "gatelodge:plugin/types@0.1.0": crate::bindings::imports::gatelodge::plugin::types },
+        pub_export_macro: true,
+    });
+}
+
+/// Export `request-whole`.
+#[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+#[allow(clippy::allow_attributes_without_reason, clippy::undocumented_unsafe_blocks, reason = "generated code")]
+#[allow(unused_qualifications, elided_lifetimes_in_paths, clippy::pedantic, reason = "generated code")]
+pub mod request_whole {
+    wit_bindgen::generate!({
+        inline: "package gatelodge:sdk-request-whole; world request-whole-hook { export gatelodge:plugin/request-whole@0.1.0; }",
+        path: "../../wit",
+        with: { "gatelodge:plugin/types@0.1.0": crate::bindings::imports::gatelodge::plugin::types },
+        pub_export_macro: true,
+    });
+}
+
+/// Export `response-body`.
+#[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+#[allow(clippy::allow_attributes_without_reason, clippy::undocumented_unsafe_blocks, reason = "generated code")]
+#[allow(unused_qualifications, elided_lifetimes_in_paths, clippy::pedantic, reason = "generated code")]
+pub mod response_body {
+    wit_bindgen::generate!({
+        inline: "package gatelodge:sdk-response-body; world response-body-hook { export gatelodge:plugin/response-body@0.1.0; }",
+        path: "../../wit",
+        with: { "gatelodge:plugin/types@0.1.0": crate::bindings::imports::gatelodge::plugin::types },
+        pub_export_macro: true,
+    });
+}
+
+/// Export `response-whole`.
+#[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+#[allow(clippy::allow_attributes_without_reason, clippy::undocumented_unsafe_blocks, reason = "generated code")]
+#[allow(unused_qualifications, elided_lifetimes_in_paths, clippy::pedantic, reason = "generated code")]
+pub mod response_whole {
+    wit_bindgen::generate!({
+        inline: "package gatelodge:sdk-response-whole; world response-whole-hook { export gatelodge:plugin/response-whole@0.1.0; }",
+        path: "../../wit",
+        with: { "gatelodge:plugin/types@0.1.0": crate::bindings::imports::gatelodge::plugin::types },
+        pub_export_macro: true,
+    });
+}
+
 /// Export `completion`.
 #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
 #[allow(clippy::allow_attributes_without_reason, clippy::undocumented_unsafe_blocks, reason = "generated code")]

@@ -1,8 +1,8 @@
 //! The macros that make a crate a plugin.
 
-/// Makes a type the plugin, with the hooks that are named: `request_head`,
-/// `response_head`, `completion`. The type has the trait of each ([`crate::RequestHead`],
-/// [`crate::ResponseHead`], [`crate::Completion`]).
+/// Makes a type the plugin, with the hooks that are named: `request_head`, `request_body`,
+/// `request_whole`, `response_head`, `response_body`, `response_whole`, `completion`. The type
+/// has the trait of each ([`crate::RequestHead`], [`crate::RequestBody`] and so on).
 ///
 /// Outside Wasm it does nothing, so that the crate's own tests run natively.
 #[macro_export]
@@ -21,7 +21,7 @@ macro_rules! export {
                 }
             }
             $crate::glue::lifecycle_export::export!(Glue with_types_in $crate::glue::lifecycle_export);
-            $($crate::__hook!($hook Glue STATE);)+
+            $($crate::__hook!($hook Glue STATE $plugin);)+
         };
         #[cfg(not(target_family = "wasm"))]
         const _: () = {
@@ -34,7 +34,7 @@ macro_rules! export {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __hook {
-    (request_head $glue:ident $state:ident) => {
+    (request_head $glue:ident $state:ident $plugin:ident) => {
         impl $crate::glue::request_head_export::exports::gatelodge::plugin::request_head::Guest for $glue {
             fn handle(view: ::std::vec::Vec<::std::option::Option<::std::vec::Vec<u8>>>) -> $crate::Verdict {
                 $crate::glue::request_head(&$state, view)
@@ -42,7 +42,7 @@ macro_rules! __hook {
         }
         $crate::glue::request_head_export::export!($glue with_types_in $crate::glue::request_head_export);
     };
-    (response_head $glue:ident $state:ident) => {
+    (response_head $glue:ident $state:ident $plugin:ident) => {
         impl $crate::glue::response_head_export::exports::gatelodge::plugin::response_head::Guest for $glue {
             fn handle(view: ::std::vec::Vec<::std::option::Option<::std::vec::Vec<u8>>>) -> $crate::Verdict {
                 $crate::glue::response_head(&$state, view)
@@ -50,7 +50,43 @@ macro_rules! __hook {
         }
         $crate::glue::response_head_export::export!($glue with_types_in $crate::glue::response_head_export);
     };
-    (completion $glue:ident $state:ident) => {
+    (request_body $glue:ident $state:ident $plugin:ident) => {
+        impl $crate::glue::request_body_export::exports::gatelodge::plugin::request_body::Guest for $glue {
+            type Inspector = $crate::glue::Held<<$plugin as $crate::RequestBody>::Inspector>;
+            fn open() -> $crate::glue::request_body_export::exports::gatelodge::plugin::request_body::Inspector {
+                let held = $crate::glue::open_request_body(&$state);
+                $crate::glue::request_body_export::exports::gatelodge::plugin::request_body::Inspector::new(held)
+            }
+        }
+        $crate::glue::request_body_export::export!($glue with_types_in $crate::glue::request_body_export);
+    };
+    (request_whole $glue:ident $state:ident $plugin:ident) => {
+        impl $crate::glue::request_whole_export::exports::gatelodge::plugin::request_whole::Guest for $glue {
+            fn handle(body: ::std::vec::Vec<u8>, complete: bool) -> $crate::WholeVerdict {
+                $crate::glue::request_whole(&$state, body, complete)
+            }
+        }
+        $crate::glue::request_whole_export::export!($glue with_types_in $crate::glue::request_whole_export);
+    };
+    (response_body $glue:ident $state:ident $plugin:ident) => {
+        impl $crate::glue::response_body_export::exports::gatelodge::plugin::response_body::Guest for $glue {
+            type Inspector = $crate::glue::Held<<$plugin as $crate::ResponseBody>::Inspector>;
+            fn open() -> $crate::glue::response_body_export::exports::gatelodge::plugin::response_body::Inspector {
+                let held = $crate::glue::open_response_body(&$state);
+                $crate::glue::response_body_export::exports::gatelodge::plugin::response_body::Inspector::new(held)
+            }
+        }
+        $crate::glue::response_body_export::export!($glue with_types_in $crate::glue::response_body_export);
+    };
+    (response_whole $glue:ident $state:ident $plugin:ident) => {
+        impl $crate::glue::response_whole_export::exports::gatelodge::plugin::response_whole::Guest for $glue {
+            fn handle(body: ::std::vec::Vec<u8>, complete: bool) -> $crate::WholeVerdict {
+                $crate::glue::response_whole(&$state, body, complete)
+            }
+        }
+        $crate::glue::response_whole_export::export!($glue with_types_in $crate::glue::response_whole_export);
+    };
+    (completion $glue:ident $state:ident $plugin:ident) => {
         impl $crate::glue::completion_export::exports::gatelodge::plugin::completion::Guest for $glue {
             fn done(summary: $crate::Summary, view: ::std::vec::Vec<::std::option::Option<::std::vec::Vec<u8>>>) {
                 $crate::glue::completion(&$state, &summary, view);
@@ -69,6 +105,18 @@ macro_rules! __check {
     };
     (response_head $plugin:ident) => {
         const _: fn() = $crate::glue::has_response_head::<$plugin>;
+    };
+    (request_body $plugin:ident) => {
+        const _: fn() = $crate::glue::has_request_body::<$plugin>;
+    };
+    (request_whole $plugin:ident) => {
+        const _: fn() = $crate::glue::has_request_whole::<$plugin>;
+    };
+    (response_body $plugin:ident) => {
+        const _: fn() = $crate::glue::has_response_body::<$plugin>;
+    };
+    (response_whole $plugin:ident) => {
+        const _: fn() = $crate::glue::has_response_whole::<$plugin>;
     };
     (completion $plugin:ident) => {
         const _: fn() = $crate::glue::has_completion::<$plugin>;

@@ -76,7 +76,8 @@ mod view;
 pub mod glue;
 
 pub use bindings::imports::gatelodge::plugin::types::{
-    BodyInterest, Credential, Edit, Failure, Header, Response, Selector, Verdict,
+    BodyInterest, ChunkVerdict, Credential, Edit, EndVerdict, Failure, Header, Overflow, Patch, Response, Selector,
+    Tail, Verdict, WholeBody, WholeVerdict,
 };
 pub use bindings::imports::gatelodge::plugin::{
     clock, crypto, exchange, http_out, identity, identity_control, keys, kv, metrics, random, rate_limit, secrets,
@@ -116,6 +117,52 @@ pub trait RequestHead: Plugin {
 pub trait ResponseHead: Plugin {
     /// `view` has what [`Registration::response`] asked for.
     fn response_head(&mut self, view: &View) -> Verdict;
+}
+
+/// One body in progress. It holds all that the plugin remembers of that body, is dropped with
+/// it, and no other exchange reaches it. Content codings are not undone: a plugin that reads
+/// text removes the request's `accept-encoding` first.
+pub trait Inspector: 'static {
+    /// A piece of the body: 1 byte to 64 KiB; where it is cut means nothing.
+    fn chunk(&mut self, data: Vec<u8>) -> ChunkVerdict;
+
+    /// The sender's own end; not called after `Done` or where the body broke off.
+    fn end(&mut self, trailers: Vec<Header>) -> EndVerdict {
+        let _ = trailers;
+        EndVerdict::Pass
+    }
+}
+
+/// Hook `request_body`: runs where `request_head` answered [`Verdict::Inspect`] with
+/// [`BodyInterest::Observe`] or [`BodyInterest::Stream`], and there is a body.
+pub trait RequestBody: RequestHead {
+    /// What looks at one body.
+    type Inspector: Inspector;
+
+    /// A body begins.
+    fn request_body(&mut self) -> Self::Inspector;
+}
+
+/// Hook `request_whole`: runs where `request_head` answered [`BodyInterest::Whole`], before the
+/// next plugin's `request_head`.
+pub trait RequestWhole: RequestHead {
+    /// `complete` is false for a prefix.
+    fn request_whole(&mut self, body: Vec<u8>, complete: bool) -> WholeVerdict;
+}
+
+/// Hook `response_body`: as [`RequestBody`], asked for by `response_head`.
+pub trait ResponseBody: ResponseHead {
+    /// What looks at one body.
+    type Inspector: Inspector;
+
+    /// A body begins.
+    fn response_body(&mut self) -> Self::Inspector;
+}
+
+/// Hook `response_whole`: as [`RequestWhole`], asked for by `response_head`.
+pub trait ResponseWhole: ResponseHead {
+    /// `complete` is false for a prefix.
+    fn response_whole(&mut self, body: Vec<u8>, complete: bool) -> WholeVerdict;
 }
 
 /// Hook `completion`: after the last byte, off the request's path.

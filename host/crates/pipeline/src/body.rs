@@ -14,17 +14,51 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 use wire::ports::{Ending, Plugins, Summary};
-use wire::{Exchange, Fault, RequestId};
+use wire::{Exchange, Fault, Kind, RequestId};
 
-/// A request body whose bytes are counted where somebody asks for the count.
+/// A request body whose bytes are counted where somebody asks for the count, and held
+/// to a limit where plugins stand between the client and the room that forwards.
 pub struct Counted<B> {
     inner: B,
-    seen: Option<Rc<Cell<u64>>>,
+    meter: Option<Rc<Meter>>,
+}
+
+/// What has come from the client, and how much of it may.
+pub(crate) struct Meter {
+    seen: Cell<u64>,
+    /// Not known before the handler is.
+    bytes_max: Cell<u64>,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self { seen: Cell::new(0), bytes_max: Cell::new(u64::MAX) }
+    }
+}
+
+impl Meter {
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen.get()
+    }
+
+    /// Sets the limit.
+    ///
+    /// # Errors
+    /// More than that has come already.
+    pub(crate) fn limit(&self, bytes_max: u64) -> Result<(), Kind> {
+        self.bytes_max.set(bytes_max);
+        if self.seen.get() > bytes_max { Err(Kind::BodyTooLarge(bytes_max)) } else { Ok(()) }
+    }
+
+    fn count(&self, bytes: usize) -> Result<(), Kind> {
+        self.seen.set(self.seen.get().saturating_add(bytes as u64));
+        self.limit(self.bytes_max.get())
+    }
 }
 
 impl<B> Counted<B> {
-    pub(crate) fn new(inner: B, seen: Option<Rc<Cell<u64>>>) -> Self {
-        Self { inner, seen }
+    pub(crate) fn new(inner: B, meter: Option<Rc<Meter>>) -> Self {
+        Self { inner, meter }
     }
 }
 
@@ -34,10 +68,11 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Body for Counted<B> {
 
     fn poll_frame(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(ctx);
-        if let (Some(seen), Poll::Ready(Some(Ok(frame)))) = (&self.seen, &polled)
+        if let (Some(meter), Poll::Ready(Some(Ok(frame)))) = (&self.meter, &polled)
             && let Some(data) = frame.data_ref()
+            && let Err(kind) = meter.count(data.len())
         {
-            seen.set(seen.get().saturating_add(data.len() as u64));
+            return Poll::Ready(Some(Err(kind.into())));
         }
         polled
     }
@@ -52,29 +87,32 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Body for Counted<B> {
 }
 
 /// Where the bytes of a reply come from.
-pub(crate) enum Payload<B> {
+pub enum Payload<B> {
     /// All at once; `None` once handed over.
     Full(Option<Bytes>),
     /// From the backend.
     Stream(B),
 }
 
-impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Payload<B> {
-    fn poll(&mut self, ctx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        match self {
+impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Body for Payload<B> {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b)))),
             Self::Stream(body) => Pin::new(body).poll_frame(ctx),
         }
     }
 
-    fn is_done(&self) -> bool {
+    fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Self::Stream(body) => body.is_end_stream(),
         }
     }
 
-    fn hint(&self) -> SizeHint {
+    fn size_hint(&self) -> SizeHint {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Self::Stream(body) => body.size_hint(),
@@ -98,7 +136,7 @@ pub(crate) struct Record<F, P, S> {
 pub(crate) struct Times {
     pub(crate) started: Instant,
     pub(crate) first_byte: Duration,
-    pub(crate) bytes_in: Rc<Cell<u64>>,
+    pub(crate) bytes_in: Rc<Meter>,
     pub(crate) bytes_out: u64,
     pub(crate) upstream: Option<SocketAddr>,
 }
@@ -132,7 +170,7 @@ impl<F, P: Plugins, S> Record<F, P, S> {
             ending,
             duration: times.started.elapsed(),
             first_byte: Some(times.first_byte),
-            bytes_in: times.bytes_in.get(),
+            bytes_in: times.bytes_in.seen(),
             bytes_out: times.bytes_out,
             upstream: times.upstream,
             detail: fault.map(|fault| fault.to_string().into_boxed_str()).or(self.detail),
@@ -148,7 +186,7 @@ where
     B: Body<Data = Bytes, Error = Fault> + Unpin,
     P: Plugins,
 {
-    payload: Payload<B>,
+    payload: P::Body<Payload<B>>,
     record: Option<Record<F, P, S>>,
 }
 
@@ -157,7 +195,7 @@ where
     B: Body<Data = Bytes, Error = Fault> + Unpin,
     P: Plugins,
 {
-    pub(crate) fn new(payload: Payload<B>, record: Option<Record<F, P, S>>) -> Self {
+    pub(crate) fn new(payload: P::Body<Payload<B>>, record: Option<Record<F, P, S>>) -> Self {
         Self { payload, record }
     }
 }
@@ -172,7 +210,7 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         let this = self.get_mut();
-        let polled = this.payload.poll(ctx);
+        let polled = Pin::new(&mut this.payload).poll_frame(ctx);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
@@ -196,11 +234,11 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.payload.is_done()
+        self.payload.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.payload.hint()
+        self.payload.size_hint()
     }
 }
 
@@ -214,9 +252,8 @@ where
         // asks for the body of a reply to HEAD: whether the exchange is complete
         // is what the source of the bytes says.
         if let Some(record) = self.record.take() {
-            let unwanted =
-                matches!(self.payload, Payload::Full(_)) && record.exchange.request.method == http::Method::HEAD;
-            let complete = unwanted || self.payload.is_done();
+            let unwanted = record.exchange.request.method == http::Method::HEAD;
+            let complete = unwanted || self.payload.is_end_stream();
             record.end(None, complete);
         }
     }

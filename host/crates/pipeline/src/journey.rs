@@ -1,13 +1,12 @@
 //! The way of one request, in the order in which it happens.
 
-use crate::body::{Counted, Payload, Record, Times, Told};
+use crate::body::{Counted, Meter, Payload, Record, Times, Told};
 use crate::generation::{Generation, Pipeline, Route, Site};
 use crate::rescue;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body::Body;
 use observe::metrics::Counter;
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -18,7 +17,7 @@ use wire::{ConnFacts, Exchange, Fault, Framing, Kind, NotFound, RequestHead, Req
 
 /// A response before it goes past the plugins on its way out.
 struct Outcome<B> {
-    payload: Payload<B>,
+    payload: B,
     ending: Ending,
     detail: Option<Box<str>>,
     close: bool,
@@ -27,9 +26,9 @@ struct Outcome<B> {
 impl<B, F, P, S> Handle<B> for Pipeline<F, P, S>
 where
     B: Body<Data = Bytes, Error = Fault> + Unpin,
-    F: Forward<Counted<B>>,
-    F::Body: Unpin,
     P: Plugins,
+    F: Forward<P::Body<Counted<B>>>,
+    F::Body: Unpin,
     S: Site,
 {
     type Body = Told<F::Body, F, P, S>;
@@ -46,7 +45,11 @@ where
         let request = RequestId(self.next_id());
         let rescued = rescue::answer(&fault, conn, None, request);
         rescue::tell(&generation.log, &generation.counters, None, request, conn, &fault, Some(rescued.status));
-        Reply { head: rescued.head, body: Told::new(Payload::Full(Some(rescued.body)), None), close: true }
+        Reply {
+            head: rescued.head,
+            body: Told::new(P::untouched(Payload::Full(Some(rescued.body))), None),
+            close: true,
+        }
     }
 }
 
@@ -58,14 +61,15 @@ async fn journey<B, F, P, S>(
 ) -> Reply<Told<F::Body, F, P, S>>
 where
     B: Body<Data = Bytes, Error = Fault> + Unpin,
-    F: Forward<Counted<B>>,
-    F::Body: Unpin,
     P: Plugins,
+    F: Forward<P::Body<Counted<B>>>,
+    F::Body: Unpin,
     S: Site,
 {
     let watched = generation.plugins.wants_completion();
     let started = watched.then(Instant::now);
-    let bytes_in: Option<Rc<Cell<u64>>> = watched.then(Rc::default);
+    let metered = watched || generation.plugins.wants_request_bodies();
+    let bytes_in: Option<Rc<Meter>> = metered.then(Rc::default);
 
     let (exchange, outcome) = inward(&generation, exchange, body, bytes_in.clone()).await;
     let (exchange, outcome) = outward(&generation, exchange, outcome).await;
@@ -96,20 +100,23 @@ async fn inward<B, F, P, S>(
     generation: &Generation<F, P, S>,
     exchange: Box<Exchange>,
     body: B,
-    bytes_in: Option<Rc<Cell<u64>>>,
-) -> (Box<Exchange>, Outcome<F::Body>)
+    meter: Option<Rc<Meter>>,
+) -> (Box<Exchange>, Outcome<Payload<F::Body>>)
 where
     B: Body<Data = Bytes, Error = Fault> + Unpin,
-    F: Forward<Counted<B>>,
     P: Plugins,
+    F: Forward<P::Body<Counted<B>>>,
+    F::Body: Unpin,
     S: Site,
 {
     let mut exchange = exchange;
-    if generation.plugins.any() {
-        let (back, step) = generation.plugins.request_head(exchange).await;
+    let declared = exchange.request.framing;
+    let body = Counted::new(body, meter.clone());
+    let body = if generation.plugins.any() {
+        let (back, step, body) = generation.plugins.request_head(exchange, body).await;
         exchange = back;
         match step {
-            Step::Continue => {}
+            Step::Continue => body,
             Step::Answer(answer) => {
                 let outcome = answered(&mut exchange, *answer);
                 return (exchange, outcome);
@@ -119,11 +126,13 @@ where
                 return (exchange, outcome);
             }
         }
-    }
-    let sent = match select(generation, &exchange.request) {
+    } else {
+        P::untouched(body)
+    };
+    let sent = match select(generation, &exchange.request, declared, meter.as_deref()) {
         Err(kind) => Err(Fault::new(kind)),
         Ok(route) => {
-            let sent = generation.forward.send(&exchange, Counted::new(body, bytes_in), route.body_bytes_max).await;
+            let sent = generation.forward.send(&exchange, body, route.body_bytes_max).await;
             sent.map(|(head, body)| (head, body, route))
         }
     };
@@ -141,11 +150,20 @@ where
     (exchange, outcome)
 }
 
-/// Step 7: which handler, and does the announced body fit?
-fn select<F, P, S: Site>(generation: &Generation<F, P, S>, head: &RequestHead) -> Result<Route, Kind> {
+/// Step 7: which handler, and does the body fit, as the client announced it and as
+/// far as it came already?
+fn select<F, P, S: Site>(
+    generation: &Generation<F, P, S>,
+    head: &RequestHead,
+    declared: Framing,
+    meter: Option<&Meter>,
+) -> Result<Route, Kind> {
     let path = below(&generation.rules.path_base, head.path()).ok_or(Kind::NotFound(NotFound::OutsideBase))?;
     let route = generation.site.decide(head, path)?;
-    match head.framing {
+    if let Some(meter) = meter {
+        meter.limit(route.body_bytes_max)?;
+    }
+    match declared {
         Framing::Length(length) if length > route.body_bytes_max => Err(Kind::BodyTooLarge(route.body_bytes_max)),
         _ => Ok(route),
     }
@@ -169,31 +187,32 @@ fn below<'a>(base: &str, path: &'a str) -> Option<&'a str> {
 async fn outward<F, P, S, B>(
     generation: &Generation<F, P, S>,
     exchange: Box<Exchange>,
-    outcome: Outcome<B>,
-) -> (Box<Exchange>, Outcome<B>)
+    outcome: Outcome<Payload<B>>,
+) -> (Box<Exchange>, Outcome<P::Body<Payload<B>>>)
 where
+    B: Body<Data = Bytes, Error = Fault> + Unpin,
     P: Plugins,
 {
+    let Outcome { payload, ending, detail, close } = outcome;
     if exchange.shared.ran == 0 {
-        return (exchange, outcome);
+        return (exchange, Outcome { payload: P::untouched(payload), ending, detail, close });
     }
-    let (mut exchange, step) = generation.plugins.response_head(exchange).await;
+    let (mut exchange, step, payload) = generation.plugins.response_head(exchange, payload).await;
     match step {
-        Step::Continue => (exchange, outcome),
+        Step::Continue => (exchange, Outcome { payload, ending, detail, close }),
         Step::Answer(answer) => {
-            let close = outcome.close;
-            let outcome = Outcome { close, ..answered(&mut exchange, *answer) };
-            (exchange, outcome)
+            let Outcome { ending, detail, .. } = answered::<B>(&mut exchange, *answer);
+            (exchange, Outcome { payload, ending, detail, close })
         }
         Step::Fault(fault) => {
-            let outcome = rescued(generation, &mut exchange, &fault);
-            (exchange, outcome)
+            let Outcome { payload, ending, detail, close } = rescued(generation, &mut exchange, &fault);
+            (exchange, Outcome { payload: P::untouched(payload), ending, detail, close })
         }
     }
 }
 
 /// A plugin's answer becomes the response.
-fn answered<B>(exchange: &mut Exchange, answer: Answer) -> Outcome<B> {
+fn answered<B>(exchange: &mut Exchange, answer: Answer) -> Outcome<Payload<B>> {
     let mut head = ResponseHead::new(answer.status);
     head.headers = answer.headers;
     exchange.response = Some(head);
@@ -205,7 +224,15 @@ fn answered<B>(exchange: &mut Exchange, answer: Answer) -> Outcome<B> {
 }
 
 /// A fault becomes the response.
-fn rescued<F, P, S, B>(generation: &Generation<F, P, S>, exchange: &mut Exchange, fault: &Fault) -> Outcome<B> {
+fn rescued<F, P, S, B>(
+    generation: &Generation<F, P, S>,
+    exchange: &mut Exchange,
+    fault: &Fault,
+) -> Outcome<Payload<B>> {
+    if let Kind::Aborted(answer) = &fault.kind {
+        // Nothing was sent yet, so that its answer can be.
+        return answered(exchange, Answer::clone(answer));
+    }
     let accept: Option<HeaderValue> = exchange.request.headers.get(header::ACCEPT).cloned();
     let rescued = rescue::answer(fault, &exchange.conn, accept.as_ref(), RequestId(exchange.id));
     let told = if rescue::is_gone(fault) { None } else { Some(rescued.status) };

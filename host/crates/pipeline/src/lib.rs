@@ -13,5 +13,5 @@ mod journey;
 mod page;
 mod rescue;
 
-pub use body::{Counted, Told};
+pub use body::{Counted, Payload, Told};
 pub use generation::{Generation, Pipeline, Route, Rules, Site};

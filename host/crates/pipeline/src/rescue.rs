@@ -33,6 +33,7 @@ pub(crate) fn status(kind: &Kind) -> Status {
         Kind::ConnectFailed | Kind::BackendGone | Kind::BadResponse(_) | Kind::Truncated => Status(502, 3),
         Kind::BackendTimeout(..) => Status(504, 0),
         Kind::Plugin(_, PluginFault::Configure) => Status(503, 0),
+        Kind::Aborted(answer) => Status(answer.status.as_u16(), 0),
         Kind::Plugin(..) | Kind::Internal(_) => Status(500, 0),
         Kind::QueueFull => Status(503, 2),
         Kind::Stopping | Kind::Offline(_) => Status(503, 0),
@@ -44,7 +45,9 @@ pub(crate) fn ending(fault: &Fault) -> Ending {
     match (&fault.kind, fault.side) {
         (Kind::ClientGone, _) => Ending::ClientGone,
         (Kind::RequestTimeout | Kind::BackendTimeout(..), _) => Ending::TimedOut,
-        (Kind::QueueFull | Kind::Stopping | Kind::Offline(_), _) | (_, Side::Client) => Ending::Refused,
+        (Kind::QueueFull | Kind::Stopping | Kind::Offline(_) | Kind::Aborted(_), _) | (_, Side::Client) => {
+            Ending::Refused
+        }
         (Kind::StartFailed(report), _) if report.failure == StartFailure::BackingOff => Ending::Refused,
         (_, Side::Backend) => Ending::BackendGone,
         (_, Side::Plugin | Side::Host) => Ending::Fault,
@@ -68,6 +71,8 @@ pub(crate) fn tell(
     match fault.side {
         Side::Client if exchange.is_none() => counters.count(Counter::Refusals),
         Side::Client => {}
+        // It did what it is for.
+        Side::Plugin if matches!(fault.kind, Kind::Aborted(_)) => {}
         Side::Backend => counters.count(Counter::BackendFaults),
         Side::Plugin => counters.count(Counter::PluginFaults),
         Side::Host => counters.count(Counter::HostFaults),

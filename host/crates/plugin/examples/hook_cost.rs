@@ -84,6 +84,21 @@ fn plane(engine: &Arc<PluginEngine>, guests: &[&str], isolation: Isolation) -> P
     Arc::new(Chain::load(&settings, &around).expect("the guests load")).plane()
 }
 
+/// A request without a body.
+struct NoBody;
+
+impl http_body::Body for NoBody {
+    type Data = bytes::Bytes;
+    type Error = wire::Fault;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, wire::Fault>>> {
+        Poll::Ready(None)
+    }
+}
+
 /// Nanoseconds of one way in: the best of some rounds.
 fn cost(plane: &Plane, calls: u32) -> f64 {
     let mut exchange = Some(exchange());
@@ -92,8 +107,8 @@ fn cost(plane: &Plane, calls: u32) -> f64 {
         let begin = Instant::now();
         for _ in 0..calls {
             let taken = exchange.take().expect("given back below");
-            let hook = pin!(plane.request_head(taken));
-            let Poll::Ready((back, _)) = hook.poll(&mut Context::from_waker(Waker::noop())) else {
+            let hook = pin!(plane.request_head(taken, NoBody));
+            let Poll::Ready((back, _, _)) = hook.poll(&mut Context::from_waker(Waker::noop())) else {
                 panic!("hooks never wait")
             };
             exchange = Some(back);

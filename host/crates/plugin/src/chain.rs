@@ -1,6 +1,8 @@
 //! The chain of plugins: loaded once per generation, shared by all workers.
 
-use crate::bindings::hooks::{completion, lifecycle, request_head, response_head};
+use crate::bindings::hooks::{
+    completion, lifecycle, request_body, request_head, request_whole, response_body, response_head, response_whole,
+};
 use crate::compile::{Compiled, compile};
 use crate::engine::PluginEngine;
 use crate::instance::{Blueprint, Unborn};
@@ -191,6 +193,7 @@ fn load_one(
         index: u8::try_from(index).map_err(|_| Why::new("too many plugins"))?,
         config_json: settings.config_json.clone(),
         memory_bytes_max: settings.memory_bytes_max,
+        body_held_bytes_max: settings.body_held_bytes_max,
         path_rules: around.path_rules,
         log: Arc::clone(&around.log),
         may_log: settings.grants.log,
@@ -224,6 +227,9 @@ fn check_numbers(settings: &PluginSettings) -> Result<(), Vec<Why>> {
     if settings.instances_max == 0 || settings.recycle_requests == 0 {
         return Err(Why::new("instances_max and recycle_requests are at least 1"));
     }
+    if settings.body_held_bytes_max < crate::body::CHUNK_BYTES_MAX {
+        return Err(Why::new("body_held_bytes_max is at least 64 KiB: a chunk"));
+    }
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&settings.config_json) {
         return Err(Why::new(format!("its settings are not JSON: {error}")));
     }
@@ -249,6 +255,10 @@ fn blueprint(compiled: &Compiled, hooks: Hooks, common: &Arc<Common>) -> wasmtim
         lifecycle: lifecycle::GuestIndices::new(&pre)?,
         request_head: hooks.request_head.then(|| request_head::GuestIndices::new(&pre)).transpose()?,
         response_head: hooks.response_head.then(|| response_head::GuestIndices::new(&pre)).transpose()?,
+        request_body: hooks.request_body.then(|| request_body::GuestIndices::new(&pre)).transpose()?,
+        request_whole: hooks.request_whole.then(|| request_whole::GuestIndices::new(&pre)).transpose()?,
+        response_body: hooks.response_body.then(|| response_body::GuestIndices::new(&pre)).transpose()?,
+        response_whole: hooks.response_whole.then(|| response_whole::GuestIndices::new(&pre)).transpose()?,
         completion: hooks.completion.then(|| completion::GuestIndices::new(&pre)).transpose()?,
         common: Arc::clone(common),
         pre,

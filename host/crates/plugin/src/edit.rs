@@ -121,7 +121,7 @@ pub(crate) fn writable(name: &str) -> Result<HeaderName, String> {
     Err(format!("the field \"{parsed}\" is not a plugin's to write: {owner}"))
 }
 
-fn field_value(name: &str, value: Vec<u8>) -> Result<HeaderValue, String> {
+pub(crate) fn field_value(name: &str, value: Vec<u8>) -> Result<HeaderValue, String> {
     let length = value.len();
     if length > VALUE_BYTES_MAX {
         let name = crate::text::escape(name, 64);

@@ -1,7 +1,9 @@
 //! One live instance: a store, its hooks, and the way in and out of them.
 
 use crate::bindings::contract::types::Verdict;
-use crate::bindings::hooks::{completion, lifecycle, request_head, response_head};
+use crate::bindings::hooks::{
+    completion, lifecycle, request_body, request_head, request_whole, response_body, response_head, response_whole,
+};
 use crate::budget::{Budget, FIRST_LOOK_TICKS, Judgement};
 use crate::fault::Broken;
 use crate::selector::Access;
@@ -12,6 +14,8 @@ use wasmtime::component::InstancePre;
 use wasmtime::{Store, UpdateDeadline};
 use wire::Exchange;
 use wire::fault::PluginFault;
+
+mod body;
 
 /// Most bytes that one call hands from the sandbox to the host, lists and strings
 /// counted with their headers: a guest can't make the host allocate more. At the edge: fault `bad-output`.
@@ -27,19 +31,32 @@ pub(crate) struct Blueprint {
     pub(crate) common: Arc<Common>,
     pub(crate) lifecycle: lifecycle::GuestIndices,
     pub(crate) request_head: Option<request_head::GuestIndices>,
+    pub(crate) request_body: Option<request_body::GuestIndices>,
+    pub(crate) request_whole: Option<request_whole::GuestIndices>,
     pub(crate) response_head: Option<response_head::GuestIndices>,
+    pub(crate) response_body: Option<response_body::GuestIndices>,
+    pub(crate) response_whole: Option<response_whole::GuestIndices>,
     pub(crate) completion: Option<completion::GuestIndices>,
 }
 
 /// A configured instance.
 pub(crate) struct Instance {
     store: Store<State>,
-    request_head: Option<request_head::Guest>,
-    response_head: Option<response_head::Guest>,
-    completion: Option<completion::Guest>,
+    hooks: Hooks,
     view: ViewBuffer,
     /// Hooks it has run.
     pub(crate) calls: u64,
+}
+
+/// The functions of an instance that the host calls.
+struct Hooks {
+    request_head: Option<request_head::Guest>,
+    request_body: Option<request_body::Guest>,
+    request_whole: Option<request_whole::Guest>,
+    response_head: Option<response_head::Guest>,
+    response_body: Option<response_body::Guest>,
+    response_whole: Option<response_whole::Guest>,
+    completion: Option<completion::Guest>,
 }
 
 /// Why no instance came about.
@@ -64,35 +81,36 @@ impl Blueprint {
                 Judgement::Stop => UpdateDeadline::Interrupt,
             })
         });
-        store.set_hostcall_fuel(HANDED_OVER_BYTES_MAX);
+        // What a body hook may give back, and room for the rest of the call.
+        let of_bodies = self.common.body_held_bytes_max.saturating_add(HANDED_OVER_BYTES_MAX / 2);
+        store.set_hostcall_fuel(HANDED_OVER_BYTES_MAX.max(of_bodies));
         store.set_max_component_handles(HANDLES_MAX);
         let born = self.instantiate(&mut store);
         store.data_mut().pause();
-        let (request_head, response_head, completion, told) =
-            born.map_err(|error| Unborn::Broken(Broken::of(&error, store.data().limiter.denied)))?;
+        let (hooks, told) = born.map_err(|error| Unborn::Broken(Broken::of(&error, store.data().limiter.denied)))?;
         let told = told.map_err(|text| Unborn::Refused(crate::text::escape(&text, 2 * 1024)))?;
         let view = ViewBuffer::default();
-        Ok((Instance { store, request_head, response_head, completion, view, calls: 0 }, told))
+        Ok((Instance { store, hooks, view, calls: 0 }, told))
     }
 
-    #[expect(clippy::type_complexity, reason = "the parts of an instance, taken apart at once")]
     fn instantiate(
         &self,
         store: &mut Store<State>,
-    ) -> wasmtime::Result<(
-        Option<request_head::Guest>,
-        Option<response_head::Guest>,
-        Option<completion::Guest>,
-        Result<lifecycle::Registration, String>,
-    )> {
+    ) -> wasmtime::Result<(Hooks, Result<lifecycle::Registration, String>)> {
         let instance = self.pre.instantiate(&mut *store)?;
         // Every function is looked up with its types now, not at the first request.
         let lifecycle = self.lifecycle.load(&mut *store, &instance)?;
-        let request = self.request_head.as_ref().map(|hook| hook.load(&mut *store, &instance)).transpose()?;
-        let response = self.response_head.as_ref().map(|hook| hook.load(&mut *store, &instance)).transpose()?;
-        let completion = self.completion.as_ref().map(|hook| hook.load(&mut *store, &instance)).transpose()?;
+        let hooks = Hooks {
+            request_head: self.request_head.as_ref().map(|hook| hook.load(&mut *store, &instance)).transpose()?,
+            request_body: self.request_body.as_ref().map(|hook| hook.load(&mut *store, &instance)).transpose()?,
+            request_whole: self.request_whole.as_ref().map(|hook| hook.load(&mut *store, &instance)).transpose()?,
+            response_head: self.response_head.as_ref().map(|hook| hook.load(&mut *store, &instance)).transpose()?,
+            response_body: self.response_body.as_ref().map(|hook| hook.load(&mut *store, &instance)).transpose()?,
+            response_whole: self.response_whole.as_ref().map(|hook| hook.load(&mut *store, &instance)).transpose()?,
+            completion: self.completion.as_ref().map(|hook| hook.load(&mut *store, &instance)).transpose()?,
+        };
         let told = lifecycle.call_configure(&mut *store)?;
-        Ok((request, response, completion, told))
+        Ok((hooks, told))
     }
 }
 
@@ -119,7 +137,7 @@ impl Instance {
         view: &[Access],
         exchange: Box<Exchange>,
     ) -> (Box<Exchange>, Result<Verdict, Broken>) {
-        let hook = self.request_head.clone();
+        let hook = self.hooks.request_head.clone();
         self.call(Phase::Request, view, exchange, |store, view| match hook {
             Some(hook) => hook.call_handle(store, view),
             None => Ok(Verdict::Pass),
@@ -132,7 +150,7 @@ impl Instance {
         view: &[Access],
         exchange: Box<Exchange>,
     ) -> (Box<Exchange>, Result<Verdict, Broken>) {
-        let hook = self.response_head.clone();
+        let hook = self.hooks.response_head.clone();
         self.call(Phase::Response, view, exchange, |store, view| match hook {
             Some(hook) => hook.call_handle(store, view),
             None => Ok(Verdict::Pass),
@@ -146,7 +164,7 @@ impl Instance {
         exchange: Box<Exchange>,
         summary: &completion::Summary,
     ) -> (Box<Exchange>, Result<(), Broken>) {
-        let hook = self.completion.clone();
+        let hook = self.hooks.completion.clone();
         self.call(Phase::Completion, view, exchange, |store, view| match hook {
             Some(hook) => hook.call_done(store, summary, view),
             None => Ok(()),
@@ -160,10 +178,23 @@ impl Instance {
         exchange: Box<Exchange>,
         hook: impl FnOnce(&mut Store<State>, &[Option<Vec<u8>>]) -> wasmtime::Result<T>,
     ) -> (Box<Exchange>, Result<T, Broken>) {
-        self.calls += 1;
         self.view.fill(view, &exchange, self.store.data().common.index);
+        let view = std::mem::take(&mut self.view.values);
+        let (exchange, outcome) = self.inside(phase, exchange, |store| hook(store, &view));
+        self.view.values = view;
+        (exchange, outcome)
+    }
+
+    /// Calls into the sandbox with the exchange inside.
+    fn inside<T>(
+        &mut self,
+        phase: Phase,
+        exchange: Box<Exchange>,
+        hook: impl FnOnce(&mut Store<State>) -> wasmtime::Result<T>,
+    ) -> (Box<Exchange>, Result<T, Broken>) {
+        self.calls += 1;
         self.store.data_mut().enter(phase, exchange);
-        let outcome = hook(&mut self.store, &self.view.values);
+        let outcome = hook(&mut self.store);
         let state = self.store.data_mut();
         let denied = state.limiter.denied;
         let mut exchange = state.leave().expect("put into the store above; nothing else takes it out");

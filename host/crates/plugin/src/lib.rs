@@ -12,8 +12,9 @@
 //! # Memory
 //! All workers together use at most
 //! `workers × Σ over plugins (n × (memory_bytes_max + tables))`, with n = 1 for
-//! `isolation = "instance"` and `instances_max + 1` for `"request"`; tables of an
-//! instance are below 3 MiB in all, its host side below 64 KiB. Two generations during a
+//! `isolation = "instance"` and `instances_max + 1` for `"request"` and for plugins with
+//! a `request-body` or `response-body` hook, and by twice `body_held_bytes_max` for each body
+//! that such a plugin, or one with a whole-body hook, is shown; tables of an instance are below 3 MiB in all, its host side below 64 KiB. Two generations during a
 //! reload: twice that. The engine's `instances_max` bounds it over everything.
 //! An idle instance of a small plugin holds about 30 KiB.
 //! What plugins share comes on top: `Σ over stores (bytes_max + 64 KiB) + Σ over limiters (128 × keys_max)`,
@@ -21,6 +22,7 @@
 #![deny(unsafe_code)]
 
 mod bindings;
+mod body;
 mod budget;
 mod capability;
 mod chain;
@@ -45,13 +47,17 @@ mod registration;
 mod secrets;
 mod selector;
 mod settings;
+mod stage;
 mod state;
 mod store;
 #[cfg(test)]
 mod testing;
 mod text;
 mod ticker;
+mod whole;
+mod worker;
 
+pub use body::{CHUNK_BYTES_MAX, PluginBody};
 pub use chain::{Chain, LoadError, Surroundings};
 pub use compile::{CompileError, MODULE_BYTES_MAX};
 pub use compiler::{COMPILE_MS_MAX, COMPILER_ARGUMENT, compiler_main};

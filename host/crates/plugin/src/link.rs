@@ -17,8 +17,26 @@ const MINOR: &str = "0.1.";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hooks {
     pub(crate) request_head: bool,
+    pub(crate) request_body: bool,
+    pub(crate) request_whole: bool,
     pub(crate) response_head: bool,
+    pub(crate) response_body: bool,
+    pub(crate) response_whole: bool,
     pub(crate) completion: bool,
+}
+
+impl Hooks {
+    /// A body hook without the head hook that asks for it.
+    fn never_called(&self) -> Option<LinkError> {
+        let lonely = |body: bool, head: bool, name: &str, by: &str| {
+            let text = format!("it exports {name} but not {by}, whose answer asks for the body: it would never run");
+            (body && !head).then(|| LinkError::plain(text))
+        };
+        lonely(self.request_body, self.request_head, "request-body", "request-head")
+            .or_else(|| lonely(self.request_whole, self.request_head, "request-whole", "request-head"))
+            .or_else(|| lonely(self.response_body, self.response_head, "response-body", "response-head"))
+            .or_else(|| lonely(self.response_whole, self.response_head, "response-whole", "response-head"))
+    }
 }
 
 /// Why a component does not link.
@@ -93,6 +111,8 @@ pub(crate) fn check(component: &Component, grants: Grants, names: &GrantedNames)
             .push(LinkError::plain(format!("it does not export {PACKAGE}/lifecycle: it is no plugin for {CONTRACT}")));
     } else if errors.is_empty() && hooks == Hooks::default() {
         errors.push(LinkError::plain("it exports no hook: request-head, response-head or completion"));
+    } else if errors.is_empty() {
+        errors.extend(hooks.never_called());
     }
     if errors.is_empty() { Ok(hooks) } else { Err(errors) }
 }
@@ -148,7 +168,11 @@ fn check_export(name: &str, hooks: &mut Hooks) -> Result<bool, LinkError> {
         "request-head" => hooks.request_head = true,
         "response-head" => hooks.response_head = true,
         "completion" => hooks.completion = true,
-        "request-body" | "request-whole" | "response-body" | "response-whole" | "timer" => {
+        "request-body" => hooks.request_body = true,
+        "request-whole" => hooks.request_whole = true,
+        "response-body" => hooks.response_body = true,
+        "response-whole" => hooks.response_whole = true,
+        "timer" => {
             return Err(LinkError::plain(format!("its hook {interface} is not yet in this version of the host")));
         }
         _ => return Err(LinkError::plain(format!("{CONTRACT} has no hook \"{interface}\""))),
@@ -282,7 +306,6 @@ mod tests {
         assert_eq!(check_export("my:own/thing", &mut hooks), Ok(false));
         assert_eq!(hooks, Hooks { completion: true, ..Hooks::default() });
         for (name, word) in [
-            ("gatelodge:plugin/request-body@0.1.0", "not yet"),
             ("gatelodge:plugin/timer@0.1.0", "not yet"),
             ("gatelodge:plugin/lifecycle@0.2.0", "0.2.0"),
             ("gatelodge:plugin/nothing@0.1.0", "no hook"),
@@ -310,6 +333,28 @@ mod tests {
         }
         let stored = ["gatelodge:plugin/identity-control@0.1.0".to_owned()];
         assert_eq!(unused(&stored, Grants::default(), &names("keys")), []);
+    }
+
+    #[test]
+    fn a_body_hook_needs_the_head_hook_that_asks_for_it() {
+        for (names, word) in [
+            (&["request-body"][..], Some("request-body but not request-head")),
+            (&["request-whole", "response-head"], Some("request-whole but not request-head")),
+            (&["response-body", "request-head"], Some("response-body but not response-head")),
+            (&["response-whole"], Some("response-whole but not response-head")),
+            (&["request-body", "request-whole", "request-head"], None),
+            (&["response-body", "response-whole", "response-head"], None),
+        ] {
+            let mut hooks = Hooks::default();
+            for name in names {
+                assert_eq!(check_export(&format!("gatelodge:plugin/{name}@0.1.0"), &mut hooks), Ok(false));
+            }
+            match (hooks.never_called(), word) {
+                (None, None) => {}
+                (Some(error), Some(word)) => assert!(error.message.contains(word), "{}", error.message),
+                (error, _) => panic!("{names:?}: {error:?}"),
+            }
+        }
     }
 
     #[test]

@@ -107,6 +107,15 @@ impl Metrics {
         counts.filter(|fault| fault.count > 0).collect()
     }
 
+    /// Per plugin that reached it: how often more of a body was to be held than
+    /// `body_held_bytes_max`.
+    #[must_use]
+    pub fn held_over(&self) -> Vec<(String, u64)> {
+        let plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = plugins.iter().map(|(name, metrics)| (name.clone(), metrics.held_over.load(Ordering::Relaxed)));
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+
     /// The metrics of one plugin; those of an earlier generation go on.
     pub(crate) fn plugin(&self, name: &str) -> Arc<PluginMetrics> {
         let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,6 +131,8 @@ const FAULTS: [PluginFault; 5] =
 pub(crate) struct PluginMetrics {
     table: Mutex<Table>,
     faults: [AtomicU64; 5],
+    /// Bodies of which more was to be held than `body_held_bytes_max`.
+    held_over: AtomicU64,
 }
 
 #[derive(Default)]
@@ -165,6 +176,11 @@ enum Shape {
 }
 
 impl PluginMetrics {
+    /// Counts a body of which more was to be held than may be.
+    pub(crate) fn count_held_over(&self) {
+        self.held_over.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn count_fault(&self, kind: PluginFault) {
         if let Some((_, count)) = FAULTS.iter().zip(&self.faults).find(|(known, _)| **known == kind) {
             count.fetch_add(1, Ordering::Relaxed);

@@ -2,57 +2,62 @@
 
 use crate::bindings::contract::types::{BodyInterest, Verdict};
 use crate::bindings::hooks::completion::{Ending as ToldEnding, Summary as Told};
+use crate::body::{PluginBody, catch_up, has_body, reframe};
 use crate::chain::Loaded;
 use crate::edit::{self, Rules, Side};
 use crate::engine::PluginEngine;
 use crate::fault::Broken;
-use crate::pool::{Next, Pool};
+use crate::instance::Blueprint;
+use crate::pool::Next;
 use crate::selector::Access;
-use crate::settings::FaultPolicy;
-use crate::ticker::Pulse;
+use crate::stage::{Mode, Stage};
+use crate::whole;
+use crate::worker::{Slot, Worker};
 use bytes::Bytes;
-use std::cell::RefCell;
+use http_body::Body;
+use std::rc::Rc;
 use std::sync::Arc;
 use wire::exchange::Source;
 use wire::fault::PluginFault;
 use wire::ports::{Answer, Ending, Plugins, Step, Summary};
-use wire::{Exchange, Fault, Kind, ResponseHead};
+use wire::{Exchange, Fault, ResponseHead};
 
 /// One worker's plugins. Hooks run to their end without a wait, so one instance
-/// per plugin serves the worker.
+/// per plugin serves the worker, but for those that hold a body.
 pub struct Plane {
-    pulse: Option<Pulse>,
-    /// Deadlines hold only while the engine's clock runs.
-    _engine: Arc<PluginEngine>,
-    slots: Vec<Slot>,
+    worker: Rc<Worker>,
+    slots: Vec<Rc<Slot>>,
     wants_completion: bool,
-}
-
-/// A plugin with its instances on this worker.
-struct Slot {
-    loaded: Arc<Loaded>,
-    pool: RefCell<Pool>,
+    wants_request_bodies: bool,
 }
 
 /// What a plugin's hook came to.
-enum Outcome {
+pub(crate) enum Outcome {
     /// Nothing more to do.
     Done,
+    /// It wants to see the body.
+    Looks(BodyInterest),
     /// It answers.
     Answered(ResponseHead, Bytes, Option<Box<str>>),
 }
 
 impl Plane {
     pub(crate) fn new(engine: &Arc<PluginEngine>, plugins: &[Arc<Loaded>]) -> Self {
-        let slots: Vec<_> =
-            plugins.iter().map(|loaded| Slot { loaded: Arc::clone(loaded), pool: RefCell::default() }).collect();
-        let wants_completion = slots.iter().any(|slot| slot.loaded.blueprint.completion.is_some());
-        Self { pulse: engine.ticker().pulse(), _engine: Arc::clone(engine), slots, wants_completion }
+        let slots: Vec<_> = plugins.iter().map(|loaded| Rc::new(Slot::new(loaded))).collect();
+        let any = |wants: fn(&Blueprint) -> bool| slots.iter().any(|slot| wants(&slot.loaded.blueprint));
+        let wants_completion = any(|blueprint| blueprint.completion.is_some());
+        let wants_request_bodies =
+            any(|blueprint| blueprint.request_body.is_some() || blueprint.request_whole.is_some());
+        Self { worker: Rc::new(Worker::new(engine)), slots, wants_completion, wants_request_bodies }
     }
 
     /// The way in: in order, only plugins whose `match` fits.
-    fn way_in(&self, mut exchange: Box<Exchange>) -> (Box<Exchange>, Step) {
-        let _running = self.pulse.as_ref().map(Pulse::run);
+    async fn way_in<B>(&self, mut exchange: Box<Exchange>, body: B) -> (Box<Exchange>, Step, PluginBody<B>)
+    where
+        B: Body<Data = Bytes, Error = Fault> + Unpin,
+    {
+        let mut body = PluginBody::untouched(body);
+        let mut running = Some(self.worker.run());
         for slot in &self.slots {
             if !slot.loaded.matcher.matches(&exchange.request) {
                 continue;
@@ -63,59 +68,144 @@ impl Plane {
             }
             let (back, outcome) = slot.request_head(exchange);
             exchange = back;
-            match outcome {
-                Ok(Outcome::Done) => exchange.shared.ran |= slot.bit(),
-                Ok(Outcome::Answered(head, body, reason)) => {
+            let mut hook = "request-head";
+            let outcome = match outcome {
+                Ok(Outcome::Looks(interest)) => {
                     exchange.shared.ran |= slot.bit();
-                    return (exchange, Step::Answer(Box::new(slot.answer(head, body, reason))));
+                    if matches!(interest, BodyInterest::Whole(_)) {
+                        hook = "request-whole";
+                        running = None;
+                    }
+                    let (back, outcome) = self.look(slot, Side::Request, interest, exchange, &mut body).await;
+                    exchange = back;
+                    running.get_or_insert_with(|| self.worker.run());
+                    match outcome {
+                        Ok(outcome) => outcome,
+                        Err(fault) => return (exchange, Step::Fault(fault), body),
+                    }
+                }
+                outcome => outcome,
+            };
+            match outcome {
+                Ok(Outcome::Done | Outcome::Looks(_)) => exchange.shared.ran |= slot.bit(),
+                Ok(Outcome::Answered(head, bytes, reason)) => {
+                    exchange.shared.ran |= slot.bit();
+                    return (exchange, Step::Answer(Box::new(slot.answer(head, bytes, reason))), body);
                 }
                 Err(broken) => {
-                    if let Some(fault) = slot.judge(broken, "request-head") {
-                        return (exchange, Step::Fault(fault));
+                    if let Some(fault) = slot.judge(broken, hook) {
+                        return (exchange, Step::Fault(fault), body);
                     }
                 }
             }
         }
-        (exchange, Step::Continue)
+        body.show(&exchange);
+        (exchange, Step::Continue, body)
     }
 
     /// The way out: in reverse, only plugins that saw the request. An answer of one
     /// is what the outer ones see.
-    fn way_out(&self, mut exchange: Box<Exchange>) -> (Box<Exchange>, Step) {
-        let _running = self.pulse.as_ref().map(Pulse::run);
-        let mut answered: Option<(&Slot, Bytes, Option<Box<str>>)> = None;
+    async fn way_out<B>(&self, mut exchange: Box<Exchange>, body: B) -> (Box<Exchange>, Step, PluginBody<B>)
+    where
+        B: Body<Data = Bytes, Error = Fault> + Unpin,
+    {
+        let mut body = PluginBody::untouched(body);
+        let mut running = Some(self.worker.run());
+        catch_up(&mut exchange);
+        let mut answered: Option<(&Slot, Option<Box<str>>)> = None;
         for slot in self.slots.iter().rev() {
             if !slot.sees_response(&exchange) {
                 continue;
             }
             let (back, outcome) = slot.response_head(exchange);
             exchange = back;
+            let mut hook = "response-head";
+            let outcome = match outcome {
+                Ok(Outcome::Looks(interest)) => {
+                    if matches!(interest, BodyInterest::Whole(_)) {
+                        hook = "response-whole";
+                        running = None;
+                    }
+                    let (back, outcome) = self.look(slot, Side::Response, interest, exchange, &mut body).await;
+                    exchange = back;
+                    running.get_or_insert_with(|| self.worker.run());
+                    match outcome {
+                        Ok(outcome) => outcome,
+                        Err(fault) => return (exchange, Step::Fault(fault), body),
+                    }
+                }
+                outcome => outcome,
+            };
             match outcome {
-                Ok(Outcome::Done) => {}
-                Ok(Outcome::Answered(head, body, reason)) => {
+                Ok(Outcome::Done | Outcome::Looks(_)) => {}
+                Ok(Outcome::Answered(head, bytes, reason)) => {
                     exchange.response = Some(head);
                     exchange.source = Source::Plugin(Arc::clone(&slot.loaded.common.name));
-                    answered = Some((slot, body, reason));
+                    // What was there is dropped, with those that looked at it.
+                    body = PluginBody::of(bytes);
+                    answered = Some((slot, reason));
                 }
                 Err(broken) => {
-                    if let Some(fault) = slot.judge(broken, "response-head") {
-                        return (exchange, Step::Fault(fault));
+                    if let Some(fault) = slot.judge(broken, hook) {
+                        return (exchange, Step::Fault(fault), body);
                     }
                 }
             }
         }
+        body.show(&exchange);
         let step = match (answered, &exchange.response) {
-            (Some((slot, body, reason)), Some(head)) => {
+            (Some((slot, reason)), Some(head)) => {
                 let head = ResponseHead { status: head.status, reason: None, headers: head.headers.clone() };
-                Step::Answer(Box::new(slot.answer(head, body, reason)))
+                Step::Answer(Box::new(slot.answer(head, Bytes::new(), reason)))
             }
             _ => Step::Continue,
         };
-        (exchange, step)
+        (exchange, step, body)
+    }
+
+    /// Gives a plugin the sight of a body that its head hook asked for.
+    ///
+    /// # Errors
+    /// The body itself failed, or an earlier plugin's inspector of it; the inner ones are
+    /// this plugin's own.
+    async fn look<B>(
+        &self,
+        slot: &Rc<Slot>,
+        side: Side,
+        interest: BodyInterest,
+        mut exchange: Box<Exchange>,
+        body: &mut PluginBody<B>,
+    ) -> (Box<Exchange>, Result<Result<Outcome, Broken>, Fault>)
+    where
+        B: Body<Data = Bytes, Error = Fault> + Unpin,
+    {
+        if !has_body(side, &exchange) {
+            return (exchange, Ok(slot.can_look(side, &interest).map(|()| Outcome::Done)));
+        }
+        let mode = match interest {
+            BodyInterest::Skip => return (exchange, Ok(Ok(Outcome::Done))),
+            BodyInterest::Observe => Mode::Observe,
+            BodyInterest::Stream => Mode::Stream,
+            BodyInterest::Whole(wanted) => return whole::look(&self.worker, slot, side, wanted, exchange, body).await,
+        };
+        exchange.shared.late.get_or_insert_default();
+        let (mut exchange, stage) = Stage::open(&self.worker, slot, side, mode, exchange);
+        let outcome = stage.map(|stage| {
+            catch_up(&mut exchange);
+            body.add(stage, mode);
+            // Closed with the right view even if a later hook ends the exchange.
+            body.show(&exchange);
+            if mode == Mode::Stream {
+                reframe(side, &mut exchange, None);
+            }
+            Outcome::Done
+        });
+        (exchange, Ok(outcome))
     }
 
     fn the_end(&self, mut exchange: Box<Exchange>, summary: &Summary) {
-        let _running = self.pulse.as_ref().map(Pulse::run);
+        let _running = self.worker.run();
+        catch_up(&mut exchange);
         let told = told(summary);
         for slot in &self.slots {
             if exchange.shared.ran & slot.bit() != 0 {
@@ -126,12 +216,30 @@ impl Plane {
 }
 
 impl Plugins for Plane {
-    async fn request_head(&self, exchange: Box<Exchange>) -> (Box<Exchange>, Step) {
-        self.way_in(exchange)
+    type Body<B>
+        = PluginBody<B>
+    where
+        B: Body<Data = Bytes, Error = Fault> + Unpin;
+
+    async fn request_head<B>(&self, exchange: Box<Exchange>, body: B) -> (Box<Exchange>, Step, PluginBody<B>)
+    where
+        B: Body<Data = Bytes, Error = Fault> + Unpin,
+    {
+        self.way_in(exchange, body).await
     }
 
-    async fn response_head(&self, exchange: Box<Exchange>) -> (Box<Exchange>, Step) {
-        self.way_out(exchange)
+    async fn response_head<B>(&self, exchange: Box<Exchange>, body: B) -> (Box<Exchange>, Step, PluginBody<B>)
+    where
+        B: Body<Data = Bytes, Error = Fault> + Unpin,
+    {
+        self.way_out(exchange, body).await
+    }
+
+    fn untouched<B>(body: B) -> PluginBody<B>
+    where
+        B: Body<Data = Bytes, Error = Fault> + Unpin,
+    {
+        PluginBody::untouched(body)
     }
 
     fn complete(&self, exchange: Box<Exchange>, summary: &Summary) {
@@ -145,13 +253,13 @@ impl Plugins for Plane {
     fn wants_completion(&self) -> bool {
         self.wants_completion
     }
+
+    fn wants_request_bodies(&self) -> bool {
+        self.wants_request_bodies
+    }
 }
 
 impl Slot {
-    fn bit(&self) -> u64 {
-        1 << self.loaded.common.index
-    }
-
     /// The plugin saw the request, and the response is not its own answer to it.
     fn sees_response(&self, exchange: &Exchange) -> bool {
         let own = matches!(&exchange.source, Source::Plugin(name) if *name == self.loaded.common.name);
@@ -159,12 +267,33 @@ impl Slot {
     }
 
     fn request_head(&self, exchange: Box<Exchange>) -> (Box<Exchange>, Result<Outcome, Broken>) {
-        let next = if self.loaded.blueprint.response_head.is_some() { Next::ThisExchange } else { Next::AnyExchange };
-        self.head(exchange, Side::Request, next)
+        let blueprint = &self.loaded.blueprint;
+        let again = blueprint.response_head.is_some() || self.wants_request_bodies();
+        self.head(exchange, Side::Request, if again { Next::ThisExchange } else { Next::AnyExchange })
     }
 
     fn response_head(&self, exchange: Box<Exchange>) -> (Box<Exchange>, Result<Outcome, Broken>) {
-        self.head(exchange, Side::Response, Next::AnyExchange)
+        let blueprint = &self.loaded.blueprint;
+        let again = blueprint.response_body.is_some() || blueprint.response_whole.is_some();
+        self.head(exchange, Side::Response, if again { Next::ThisExchange } else { Next::AnyExchange })
+    }
+
+    fn wants_request_bodies(&self) -> bool {
+        self.loaded.blueprint.request_body.is_some() || self.loaded.blueprint.request_whole.is_some()
+    }
+
+    /// A plugin that asks for a body has the hook for it, whether or not there is one.
+    fn can_look(&self, side: Side, interest: &BodyInterest) -> Result<(), Broken> {
+        let blueprint = &self.loaded.blueprint;
+        let (hook, there) = match (side, interest) {
+            (_, BodyInterest::Skip) => return Ok(()),
+            (Side::Request, BodyInterest::Whole(_)) => ("request-whole", blueprint.request_whole.is_some()),
+            (Side::Request, _) => ("request-body", blueprint.request_body.is_some()),
+            (Side::Response, BodyInterest::Whole(_)) => ("response-whole", blueprint.response_whole.is_some()),
+            (Side::Response, _) => ("response-body", blueprint.response_body.is_some()),
+        };
+        let text = || format!("it wants to see the body, but exports no {hook}");
+        if there { Ok(()) } else { Err(Broken::new(PluginFault::BadOutput, text())) }
     }
 
     /// One head hook: an instance, the call, the verdict, the instance back.
@@ -217,30 +346,9 @@ impl Slot {
         exchange
     }
 
-    fn answer(&self, head: ResponseHead, body: Bytes, reason: Option<Box<str>>) -> Answer {
+    pub(crate) fn answer(&self, head: ResponseHead, body: Bytes, reason: Option<Box<str>>) -> Answer {
         let plugin = Arc::clone(&self.loaded.common.name);
         Answer { plugin, status: head.status, headers: head.headers, body, reason }
-    }
-
-    /// Counts and tells a fault.
-    fn report(&self, broken: &Broken, hook: &str) {
-        self.pool.borrow_mut().count_fault();
-        let common = &self.loaded.common;
-        common.metrics.count_fault(broken.kind);
-        common.log.fault(&common.name, broken.kind, &format!("hook {hook}: {}", broken.text));
-    }
-
-    /// What a fault does to the request, by the plugin's policy.
-    fn judge(&self, broken: Broken, hook: &str) -> Option<Fault> {
-        self.report(&broken, hook);
-        match self.loaded.on_fault.of(broken.kind) {
-            FaultPolicy::Skip => None,
-            FaultPolicy::Refuse => {
-                let name = &self.loaded.common.name;
-                let detail = format!("plugin \"{name}\", hook {hook}: {}", broken.text);
-                Some(Fault::new(Kind::Plugin(Arc::clone(name), broken.kind)).with_detail(detail))
-            }
-        }
     }
 }
 
@@ -251,7 +359,7 @@ fn obey(verdict: Verdict, rules: Rules<'_>, exchange: &mut Exchange) -> Result<O
         Verdict::Edited(edits) | Verdict::Inspect((edits, BodyInterest::Skip)) => {
             edit::apply(edits, rules, exchange).map(|()| Outcome::Done)
         }
-        Verdict::Inspect(_) => Err("it wants to see the body: body hooks come in a later version".to_owned()),
+        Verdict::Inspect((edits, interest)) => edit::apply(edits, rules, exchange).map(|()| Outcome::Looks(interest)),
         Verdict::Respond(response) => {
             edit::answer(response).map(|(head, body, reason)| Outcome::Answered(head, body, reason))
         }

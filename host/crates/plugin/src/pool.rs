@@ -17,6 +17,8 @@ pub(crate) struct Pool {
     /// response, by exchange, oldest first.
     held: VecDeque<(u64, Instance)>,
     breaker: Breaker,
+    /// Instances that are out, with a body each.
+    lent: usize,
 }
 
 /// What happens to an instance after a hook.
@@ -63,6 +65,22 @@ impl Pool {
             }
             (Isolation::Request, Next::AnyExchange) => {}
         }
+    }
+
+    /// An instance for the length of a body, which no other exchange gets meanwhile.
+    pub(crate) fn lend(&mut self, loaded: &Loaded, exchange: u64) -> Result<Instance, Broken> {
+        if self.lent >= loaded.instances_max {
+            let text = format!("{} bodies are open already: instances_max of this worker", self.lent);
+            return Err(Broken::new(PluginFault::Memory, text));
+        }
+        let instance = self.take(loaded, exchange)?;
+        self.lent += 1;
+        Ok(instance)
+    }
+
+    /// A lent instance is back, or lost.
+    pub(crate) fn settle(&mut self) {
+        self.lent = self.lent.saturating_sub(1);
     }
 
     /// Counts a fault against the plugin.

@@ -139,13 +139,19 @@ pub struct PluginSettings {
     /// Most linear memory of one instance, all its memories together. Default 16 MiB.
     /// A growth beyond it fails inside the plugin; if it dies of that, the fault is `memory`.
     pub memory_bytes_max: usize,
+    /// Most bytes of one body that the host holds for this plugin: of a whole body, and of
+    /// what one chunk or end gives back. Default 1 MiB. At the edge: a `whole` that asks for
+    /// more, and output above it, are the fault `bad-output`.
+    pub body_held_bytes_max: usize,
     /// Most processor time of one hook, start and `configure` of a fresh instance included;
     /// waiting for a processor is not counted (where the system does not tell processor time
     /// by safe calls, it is). Default 50 ms; at the edge, or at most 2 ms after it, the hook is
     /// stopped: fault `deadline`. So it is after four times this and at least one second
     /// more than this by the clock on the wall, on a machine that has no time for it.
     pub deadline: Duration,
-    /// Most instances per worker. A plugin whose hooks never wait uses one;
+    /// Most instances per worker. A plugin whose hooks never wait uses one, and one more for
+    /// each exchange that it holds a body of; with this many held, the next that asks for a
+    /// body is the fault `memory`.
     /// `isolation = "request"` holds up to this many between request and response,
     /// after that the oldest is dropped and its response hook gets a fresh one. Default 64.
     pub instances_max: u32,
@@ -170,6 +176,7 @@ impl PluginSettings {
             on_fault: OnFault::default(),
             isolation: Isolation::Instance,
             memory_bytes_max: 16 * 1024 * 1024,
+            body_held_bytes_max: 1024 * 1024,
             deadline: Duration::from_millis(50),
             instances_max: 64,
             recycle_requests: 1_000_000,

@@ -8,11 +8,11 @@ use crate::log::LogSink;
 use crate::metrics::{PluginMetrics, Series};
 use crate::registration::Registration;
 use bytes::Bytes;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wasmtime::ResourceLimiter;
 use wire::Exchange;
-use wire::exchange::{Credential, Principal, RequestHead, ResponseHead};
+use wire::exchange::{Credential, Principal, RequestHead, ResponseHead, Shared};
 use wire::target::PathRules;
 
 /// What all instances of a plugin share.
@@ -22,6 +22,8 @@ pub(crate) struct Common {
     pub(crate) index: u8,
     pub(crate) config_json: String,
     pub(crate) memory_bytes_max: usize,
+    /// See [`crate::PluginSettings::body_held_bytes_max`].
+    pub(crate) body_held_bytes_max: usize,
     pub(crate) path_rules: PathRules,
     pub(crate) log: Arc<dyn LogSink>,
     /// Grant `log`: also for what it prints.
@@ -41,7 +43,11 @@ pub(crate) enum Phase {
     /// `configure`, or nothing.
     Outside,
     Request,
+    /// The request's body; its head has been sent on, or is about to be.
+    RequestBody,
     Response,
+    /// The response's body, after its head.
+    ResponseBody,
     Completion,
 }
 
@@ -160,6 +166,24 @@ impl State {
         self.shared_before = None;
     }
 
+    /// A body hook went well: what it wrote for the hooks to come, for the exchange
+    /// that it saw was a picture.
+    pub(crate) fn keep_late(&mut self, exchange: &Exchange) {
+        self.heads_before = None;
+        let (Some(before), Some(late)) = (self.shared_before.take(), &exchange.shared.late) else { return };
+        let mut late = late.lock().unwrap_or_else(PoisonError::into_inner);
+        for (owner, note) in &exchange.shared.notes {
+            if !before.notes.iter().any(|old| old.0 == *owner && old.1 == *note) {
+                put(&mut late.notes, *owner, note);
+            }
+        }
+        for (name, value) in &exchange.shared.attributes {
+            if !before.attributes.iter().any(|old| old.0 == *name && old.1 == *value) {
+                put(&mut late.attributes, Arc::clone(name), value);
+            }
+        }
+    }
+
     /// The hook failed: what it changed by host calls is undone.
     pub(crate) fn undo(&mut self, exchange: &mut Exchange) {
         if let Some(heads) = self.heads_before.take() {
@@ -173,6 +197,43 @@ impl State {
             shared.credential = before.credential;
         }
     }
+}
+
+/// Takes over what body hooks wrote.
+pub(crate) fn take_late(exchange: &mut Exchange) {
+    let shared = &mut exchange.shared;
+    let Some(late) = &shared.late else { return };
+    let late = std::mem::take(&mut *late.lock().unwrap_or_else(PoisonError::into_inner));
+    late.notes.iter().for_each(|(owner, note)| put(&mut shared.notes, *owner, note));
+    late.attributes.iter().for_each(|(name, value)| put(&mut shared.attributes, Arc::clone(name), value));
+}
+
+fn put<K: PartialEq>(list: &mut Vec<(K, Bytes)>, key: K, value: &Bytes) {
+    match list.iter_mut().find(|(known, _)| *known == key) {
+        Some((_, old)) => *old = value.clone(),
+        None => list.push((key, value.clone())),
+    }
+}
+
+/// A picture of an exchange, for hooks that run while it is elsewhere.
+pub(crate) fn picture(exchange: &Exchange) -> Box<Exchange> {
+    let Heads { request, response } = Heads::of(exchange);
+    let shared = &exchange.shared;
+    Box::new(Exchange {
+        conn: Arc::clone(&exchange.conn),
+        request,
+        response,
+        source: exchange.source.clone(),
+        shared: Shared {
+            attributes: shared.attributes.clone(),
+            notes: shared.notes.clone(),
+            principal: shared.principal.clone(),
+            credential: shared.credential.clone(),
+            ran: shared.ran,
+            late: shared.late.clone(),
+        },
+        id: exchange.id,
+    })
 }
 
 struct Heads {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Scheme by which the client reached us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,11 +169,30 @@ pub struct Shared {
     pub credential: Credential,
     /// Bit n: plugin n saw the request on the way in, so it sees the response on the way out.
     pub ran: u64,
+    /// What body hooks leave while the exchange is elsewhere; `None` without them.
+    pub late: Option<Arc<Mutex<Late>>>,
+}
+
+/// Notes and attributes that body hooks wrote: taken over before the next head hook or
+/// completion hook runs.
+#[derive(Default)]
+pub struct Late {
+    /// As [`Shared::attributes`], only those that were written.
+    pub attributes: Vec<(Arc<str>, Bytes)>,
+    /// As [`Shared::notes`], only those that were written.
+    pub notes: Vec<(u8, Bytes)>,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { attributes: Vec::new(), notes: Vec::new(), principal: None, credential: Credential::Original, ran: 0 }
+        Self {
+            attributes: Vec::new(),
+            notes: Vec::new(),
+            principal: None,
+            credential: Credential::Original,
+            ran: 0,
+            late: None,
+        }
     }
 }
 

@@ -135,6 +135,9 @@ pub enum Kind {
     // --- a plugin's doing ---
     /// 500 or 503 by its policy.
     Plugin(Arc<str>, PluginFault),
+    /// A plugin refused in the middle of a body: its answer where no head was sent
+    /// yet, else the connection is broken off.
+    Aborted(Arc<crate::ports::Answer>),
 
     // --- ours ---
     /// 503: too many requests wait for the backend's start already.
@@ -202,7 +205,7 @@ impl Kind {
             | Self::BadResponse(_)
             | Self::Truncated
             | Self::BackendTimeout(..) => Side::Backend,
-            Self::Plugin(..) => Side::Plugin,
+            Self::Plugin(..) | Self::Aborted(_) => Side::Plugin,
             Self::QueueFull | Self::Stopping | Self::Offline(_) | Self::Internal(_) => Side::Host,
         }
     }
@@ -232,6 +235,9 @@ impl std::fmt::Display for Fault {
             Kind::Truncated => f.write_str("the backend ended its response early"),
             Kind::BackendTimeout(what, limit) => write!(f, "the backend made no progress in {limit:?} ({what})"),
             Kind::Plugin(name, fault) => write!(f, "plugin \"{name}\" failed: {}", fault.as_str()),
+            Kind::Aborted(answer) => {
+                write!(f, "plugin \"{}\" refused the body (status {})", answer.plugin, answer.status.as_u16())
+            }
             Kind::QueueFull => f.write_str("too many requests wait for the backend"),
             Kind::Stopping => f.write_str("the host is stopping"),
             Kind::Offline(_) => f.write_str("the app is taken off by app_offline.htm"),

@@ -67,6 +67,7 @@ pub enum Step {
 }
 
 /// A plugin's own response, checked.
+#[derive(Clone, Debug)]
 pub struct Answer {
     /// Name of the plugin.
     pub plugin: Arc<str>,
@@ -136,14 +137,47 @@ pub struct Summary {
 /// The plugins of one worker. Not shared between threads.
 ///
 /// The exchange is handed over and given back, because hooks reach it from
-/// inside the sandbox.
+/// inside the sandbox. So is the body, which some of them ask for: what comes back
+/// gives the bytes that they let through, and its faults are theirs and its source's.
 pub trait Plugins {
-    /// Runs the request-head hooks in order, until one answers or fails.
-    fn request_head(&self, exchange: Box<Exchange>) -> impl Future<Output = (Box<Exchange>, Step)>;
+    /// A body behind the body hooks that asked for it. One that none asked for is
+    /// `B` itself, moved: neither copied nor boxed.
+    type Body<B>: http_body::Body<Data = Bytes, Error = Fault> + Unpin
+    where
+        B: http_body::Body<Data = Bytes, Error = Fault> + Unpin;
+
+    /// Runs the request-head hooks in order, until one answers or fails. A plugin
+    /// that wants the whole body is waited for, before the next one's turn. Where a
+    /// plugin may change the body, `exchange.request.framing` is set anew.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the exchange with all that its hooks hold.
+    fn request_head<B>(
+        &self,
+        exchange: Box<Exchange>,
+        body: B,
+    ) -> impl Future<Output = (Box<Exchange>, Step, Self::Body<B>)>
+    where
+        B: http_body::Body<Data = Bytes, Error = Fault> + Unpin;
 
     /// Runs the response-head hooks in reverse order, for the plugins that saw
-    /// the request; `exchange.response` holds the head.
-    fn response_head(&self, exchange: Box<Exchange>) -> impl Future<Output = (Box<Exchange>, Step)>;
+    /// the request; `exchange.response` holds the head. With [`Step::Answer`] the body
+    /// that comes back carries the answer's, and `Answer::body` is empty.
+    fn response_head<B>(
+        &self,
+        exchange: Box<Exchange>,
+        body: B,
+    ) -> impl Future<Output = (Box<Exchange>, Step, Self::Body<B>)>
+    where
+        B: http_body::Body<Data = Bytes, Error = Fault> + Unpin;
+
+    /// A body that no plugin looks at.
+    fn untouched<B>(body: B) -> Self::Body<B>
+    where
+        B: http_body::Body<Data = Bytes, Error = Fault> + Unpin;
+
+    /// True if some plugin has a hook for request bodies.
+    fn wants_request_bodies(&self) -> bool;
 
     /// Tells the completion hooks of plugins that saw the request.
     fn complete(&self, exchange: Box<Exchange>, summary: &Summary);

@@ -108,6 +108,8 @@ pub struct Plugin {
     pub isolation: Setting<Isolation>,
     /// Memory of one instance in bytes. Default 16 MiB.
     pub memory_bytes_max: Setting<u64>,
+    /// Bytes of one body that the host holds for it. Default 1 MiB.
+    pub body_held_bytes_max: Setting<u64>,
     /// CPU time of one hook in milliseconds. Default 50.
     pub deadline_ms: Setting<u64>,
     /// Time of one hook with waiting, in milliseconds. Default 2000.
@@ -126,7 +128,7 @@ pub struct Plugin {
     pub at: Position,
 }
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "name",
     "module",
     "sha256",
@@ -134,6 +136,7 @@ const KEYS: [&str; 13] = [
     "on_fault",
     "isolation",
     "memory_bytes_max",
+    "body_held_bytes_max",
     "deadline_ms",
     "wall_ms_max",
     "instances_max",
@@ -207,6 +210,7 @@ fn one(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Option<Plugin> {
     let on_fault = on_fault(reading, keys);
     let isolation = reading.word(keys, "isolation", &isolation, Isolation::Instance);
     let memory_bytes_max = reading.bytes(keys, "memory_bytes_max", &(65_536..=4_294_967_296), 16 << 20);
+    let body_held_bytes_max = reading.bytes(keys, "body_held_bytes_max", &(65_536..=268_435_456), 1 << 20);
     let deadline_ms = reading.number(keys, "deadline_ms", &(1..=60_000), 50);
     let wall_ms_max = reading.number(keys, "wall_ms_max", &(1..=600_000), 2000);
     if let Some(at) = wall_ms_max.at {
@@ -224,6 +228,7 @@ fn one(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Option<Plugin> {
         on_fault,
         isolation,
         memory_bytes_max,
+        body_held_bytes_max,
         deadline_ms,
         wall_ms_max,
         instances_max,

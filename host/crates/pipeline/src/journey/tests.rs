@@ -80,8 +80,44 @@ fn plugin_answer() -> Box<Answer> {
     })
 }
 
+/// The body itself, or the one of an answer.
+enum Passed<B> {
+    Itself(B),
+    Answered(Option<Bytes>),
+}
+
+impl<B: http_body::Body<Data = Bytes, Error = Fault> + Unpin> http_body::Body for Passed<B> {
+    type Data = Bytes;
+    type Error = Fault;
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        ctx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Fault>>> {
+        match self.get_mut() {
+            Self::Itself(body) => std::pin::Pin::new(body).poll_frame(ctx),
+            Self::Answered(bytes) => {
+                std::task::Poll::Ready(bytes.take().map(|bytes| Ok(http_body::Frame::data(bytes))))
+            }
+        }
+    }
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Itself(body) => body.is_end_stream(),
+            Self::Answered(bytes) => bytes.is_none(),
+        }
+    }
+}
+
 impl Plugins for Scripted {
-    async fn request_head(&self, mut exchange: Box<Exchange>) -> (Box<Exchange>, Step) {
+    type Body<B>
+        = Passed<B>
+    where
+        B: http_body::Body<Data = Bytes, Error = Fault> + Unpin;
+
+    async fn request_head<B>(&self, mut exchange: Box<Exchange>, body: B) -> (Box<Exchange>, Step, Passed<B>)
+    where
+        B: http_body::Body<Data = Bytes, Error = Fault> + Unpin,
+    {
         exchange.shared.ran = 1;
         self.1.borrow_mut().push(format!("in {}", exchange.request.path()));
         let step = match self.0 {
@@ -89,13 +125,20 @@ impl Plugins for Scripted {
             Act::Fail => Step::Fault(Fault::new(Kind::Plugin("gate".into(), PluginFault::Trap))),
             Act::Pass | Act::AnswerOut => Step::Continue,
         };
-        (exchange, step)
+        (exchange, step, Passed::Itself(body))
     }
-    async fn response_head(&self, exchange: Box<Exchange>) -> (Box<Exchange>, Step) {
+    async fn response_head<B>(&self, exchange: Box<Exchange>, body: B) -> (Box<Exchange>, Step, Passed<B>)
+    where
+        B: http_body::Body<Data = Bytes, Error = Fault> + Unpin,
+    {
         let status = exchange.response.as_ref().map_or(0, |head| head.status.as_u16());
         self.1.borrow_mut().push(format!("out {status} {:?}", exchange.source));
-        let step = if self.0 == Act::AnswerOut { Step::Answer(plugin_answer()) } else { Step::Continue };
-        (exchange, step)
+        if self.0 == Act::AnswerOut {
+            let mut answer = plugin_answer();
+            let bytes = std::mem::take(&mut answer.body);
+            return (exchange, Step::Answer(answer), Passed::Answered(Some(bytes)));
+        }
+        (exchange, Step::Continue, Passed::Itself(body))
     }
     fn complete(&self, _: Box<Exchange>, summary: &Summary) {
         let status = summary.status.map_or(0, |status| status.as_u16());
@@ -111,6 +154,15 @@ impl Plugins for Scripted {
     }
     fn wants_completion(&self) -> bool {
         true
+    }
+    fn untouched<B>(body: B) -> Passed<B>
+    where
+        B: http_body::Body<Data = Bytes, Error = Fault> + Unpin,
+    {
+        Passed::Itself(body)
+    }
+    fn wants_request_bodies(&self) -> bool {
+        false
     }
 }
 

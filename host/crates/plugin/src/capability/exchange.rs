@@ -41,7 +41,7 @@ impl Host for State {
         let side = match self.phase {
             Phase::Request => edit::Side::Request,
             Phase::Response => edit::Side::Response,
-            Phase::Completion => return Ok(Err(Failure::Conflict)),
+            Phase::RequestBody | Phase::ResponseBody | Phase::Completion => return Ok(Err(Failure::Conflict)),
             Phase::Outside => return Ok(Err(Failure::Denied)),
         };
         self.remember_heads();
@@ -102,9 +102,9 @@ impl State {
     /// The exchange while it may still be changed.
     fn open(&mut self) -> Result<&mut Exchange, Failure> {
         match (self.phase, &mut self.exchange) {
-            (Phase::Request | Phase::Response, Some(exchange)) => Ok(exchange),
+            (Phase::Outside, _) | (_, None) => Err(Failure::Denied),
             (Phase::Completion, _) => Err(Failure::Conflict),
-            _ => Err(Failure::Denied),
+            (_, Some(exchange)) => Ok(exchange),
         }
     }
 
@@ -119,8 +119,8 @@ impl State {
     fn look(&self, what: &Selector) -> Result<Option<Vec<u8>>, Failure> {
         let exchange = self.exchange.as_ref().ok_or(Failure::Denied)?;
         let view = match self.phase {
-            Phase::Request | Phase::Outside => View::Request,
-            Phase::Response => View::Response,
+            Phase::Request | Phase::RequestBody | Phase::Outside => View::Request,
+            Phase::Response | Phase::ResponseBody => View::Response,
             Phase::Completion => View::Completion,
         };
         let access = Access::parse(what, view).map_err(|why| match what {

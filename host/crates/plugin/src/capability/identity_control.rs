@@ -57,7 +57,7 @@ impl State {
     fn on_the_way_in(&self) -> Result<(), Failure> {
         match self.phase {
             Phase::Request => Ok(()),
-            Phase::Response | Phase::Completion => Err(Failure::Conflict),
+            Phase::RequestBody | Phase::Response | Phase::ResponseBody | Phase::Completion => Err(Failure::Conflict),
             Phase::Outside => Err(Failure::Denied),
         }
     }

@@ -147,7 +147,7 @@ fn inspect() {
     let (_, step) = house(vec![guest("inspect")]).way_in(request("/", &[]));
     assert_eq!(
         told(&step),
-        "fault bad-output of inspect: plugin \"inspect\", hook request-head: it wants to see the body: body hooks come in a later version"
+        "fault bad-output of inspect: plugin \"inspect\", hook request-head: it wants to see the body, but exports no request-body"
     );
 }
 

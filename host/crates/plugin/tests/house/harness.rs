@@ -5,8 +5,9 @@ use gatelodge_plugin::{
     PlaneSettings, PluginEngine, PluginSettings, Surroundings,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http_body::Body as _;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 use wire::fault::PluginFault;
@@ -147,6 +148,25 @@ pub(crate) fn request(target: &str, fields: &[(&str, &str)]) -> Box<Exchange> {
     Box::new(Exchange::new(Arc::new(conn), head, id))
 }
 
+/// A message without a body.
+struct NoBody;
+
+impl http_body::Body for NoBody {
+    type Data = bytes::Bytes;
+    type Error = wire::Fault;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, wire::Fault>>> {
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        true
+    }
+}
+
 /// Hooks never wait: one poll is enough.
 pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -157,11 +177,20 @@ pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
 
 impl House {
     pub(crate) fn way_in(&self, exchange: Box<Exchange>) -> (Box<Exchange>, Step) {
-        now(self.plane.request_head(exchange))
+        let (exchange, step, _) = now(self.plane.request_head(exchange, NoBody));
+        (exchange, step)
     }
 
     pub(crate) fn way_out(&self, exchange: Box<Exchange>) -> (Box<Exchange>, Step) {
-        now(self.plane.response_head(exchange))
+        let (exchange, mut step, mut body) = now(self.plane.response_head(exchange, NoBody));
+        if let Step::Answer(answer) = &mut step {
+            // An answer's bytes come by the body that was given back.
+            let frame = Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop()));
+            if let Poll::Ready(Some(Ok(frame))) = frame {
+                answer.body = frame.into_data().unwrap_or_default();
+            }
+        }
+        (exchange, step)
     }
 
     /// In, and out with a response of the backend.

@@ -1,0 +1,23 @@
+//! Changes the first chunk and traps in the one that holds an exclamation mark.
+#![forbid(unsafe_code)]
+
+use gatelodge_guest_programs::inspects;
+use gatelodge_sdk::{BodyInterest, ChunkVerdict, EndVerdict, Header, Inspector};
+
+inspects!("body-late-trap", BodyInterest::Stream, Watch::default());
+
+#[derive(Default)]
+struct Watch;
+
+impl Inspector for Watch {
+    fn chunk(&mut self, data: Vec<u8>) -> ChunkVerdict {
+        if data.contains(&b'!') {
+            std::process::abort();
+        }
+        ChunkVerdict::Replace(data.to_ascii_uppercase())
+    }
+
+    fn end(&mut self, _: Vec<Header>) -> EndVerdict {
+        EndVerdict::Pass
+    }
+}

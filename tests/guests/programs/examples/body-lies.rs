@@ -1,0 +1,21 @@
+//! Asks to observe, then changes a chunk.
+#![forbid(unsafe_code)]
+
+use gatelodge_guest_programs::inspects;
+use gatelodge_sdk::{BodyInterest, ChunkVerdict, EndVerdict, Header, Inspector};
+
+inspects!("body-lies", BodyInterest::Observe, Watch::default());
+
+#[derive(Default)]
+struct Watch;
+
+impl Inspector for Watch {
+    fn chunk(&mut self, data: Vec<u8>) -> ChunkVerdict {
+        let _ = data;
+        ChunkVerdict::Replace(b"other".to_vec())
+    }
+
+    fn end(&mut self, _: Vec<Header>) -> EndVerdict {
+        EndVerdict::Pass
+    }
+}
