@@ -190,7 +190,9 @@ fn choose<'e>(
         }
     }
     let Some(other) = other else { return Some(first) };
-    let mapped = top.handlers.list.iter().find(|handler| handler.module == Module::Backend)?;
+    let mapped = top.handlers.list.iter().find(|handler| handler.module == Module::Backend);
+    // Without any mapping the file is refused as one of 404s.
+    let Some(mapped) = mapped else { return Some(first) };
     let platform = mapped.modules.to_ascii_lowercase().contains("httpplatformhandler");
     let wanted = if platform { Section::HttpPlatform } else { Section::AspNetCore };
     let (chosen, left) = if first.0 == wanted { (first, other) } else { (other, first) };
