@@ -14,6 +14,7 @@ pub struct Process {
 }
 
 struct Stat {
+    spare: bool,
     parent: u32,
     started: u64,
     state: char,
@@ -23,9 +24,10 @@ struct Stat {
 fn stat(pid: u32) -> Option<Stat> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name is in parentheses and may hold anything; what follows is plain.
-    let (_, rest) = text.rsplit_once(')')?;
+    let (name, rest) = text.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
     Some(Stat {
+        spare: name.ends_with("(gatelodge-spare"),
         state: fields.first()?.chars().next()?,
         parent: fields.get(1)?.parse().ok()?,
         threads: fields.get(17)?.parse().ok()?,
@@ -149,7 +151,8 @@ impl Footprint {
     }
 }
 
-/// All living descendants of a process, children first.
+/// All living descendants of a process, children first, without what merely waits
+/// for the next start: the host has that at any time, and it ends with the host.
 #[must_use]
 pub fn descendants(pid: u32) -> Vec<Process> {
     let all: Vec<(u32, Stat)> = numbers().filter_map(|pid| Some((pid, stat(pid)?))).collect();
@@ -160,7 +163,7 @@ pub fn descendants(pid: u32) -> Vec<Process> {
         next += 1;
         for (pid, stat) in all.iter().filter(|(pid, stat)| stat.parent == parent && *pid != parent) {
             family.push(*pid);
-            if stat.state != 'Z' {
+            if stat.state != 'Z' && !stat.spare {
                 found.push(Process { pid: *pid, started: stat.started });
             }
         }

@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p gatelodge-process --example start_cost [-- RAW_FILE]` starts a
 //! small application 50 times directly, and as often through a supervisor with and
-//! without a control group. It prints the medians, and writes each figure to the file.
+//! without a control group, with the spare keeper ready and at once. It prints the
+//! medians, and writes each figure to the file.
 //!
 //! The keeper is this program; the host's own is larger, and takes the system longer.
 #![forbid(unsafe_code)]
@@ -30,6 +31,8 @@ mod bench {
 
     /// Starts of each kind.
     const STARTS: usize = 50;
+    /// A spare keeper is ready long before.
+    const SPARE_READY: Duration = Duration::from_millis(150);
 
     pub(super) fn main() -> ExitCode {
         let mut arguments = std::env::args_os().skip(1).peekable();
@@ -59,13 +62,16 @@ mod bench {
     /// The table for a person, and all figures.
     fn measure() -> Outcome<(String, String)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut rows = [("direct", Vec::new()), ("keeper and cgroup", Vec::new()), ("keeper alone", Vec::new())];
-        let [(_, direct), (_, grouped), (_, alone)] = &mut rows;
+        let names = ["direct", "spare and cgroup", "spare alone", "none and cgroup", "none alone"];
+        let mut rows = names.map(|name| (name, Vec::new()));
+        let [(_, direct), supervised @ ..] = &mut rows;
         // In turn, so that a busy moment of the machine hits all alike.
         for _ in 0..STARTS {
             direct.push(directly()?);
-            grouped.push(runtime.block_on(supervised(true))?);
-            alone.push(runtime.block_on(supervised(false))?);
+            let ways = [(true, true), (true, false), (false, true), (false, false)];
+            for ((spare, grouped), (_, times)) in ways.into_iter().zip(&mut *supervised) {
+                times.push(runtime.block_on(through(spare, grouped))?);
+            }
         }
         let (mut table, mut raw) = (String::new(), String::new());
         let mut base = None;
@@ -97,7 +103,7 @@ mod bench {
         Ok(took)
     }
 
-    async fn supervised(grouped: bool) -> Outcome<Duration> {
+    async fn through(spare: bool, grouped: bool) -> Outcome<Duration> {
         let program = std::env::current_exe()?.to_string_lossy().into_owned();
         let mut settings = Settings::new(std::env::temp_dir(), program);
         settings.section = Section::HttpPlatform;
@@ -118,6 +124,9 @@ mod bench {
         let running = tokio::spawn(Supervisor::new(settings, state, receiver, told).run(async {
             let _ = stopped.await;
         }));
+        if spare {
+            tokio::time::sleep(SPARE_READY).await;
+        }
         let began = Instant::now();
         signals.send(BackendSignal::Wake).await?;
         let ready = at.recv().await.ok_or("it never was ready")?;

@@ -5,7 +5,7 @@ use crate::environment::{self, Table};
 use crate::event::Ended;
 use crate::output::{Output, Sink};
 use crate::pairing;
-use crate::platform::{self, Kept, Launch, Owner};
+use crate::platform::{self, Kept, Launch, Owner, Recipe, Spares};
 use crate::port::{self, NoPort};
 use crate::report::{self, Failed, News, Sighting};
 use crate::settings::Settings;
@@ -133,13 +133,15 @@ async fn kill(kept: &mut Kept) -> Option<Ended> {
 /// Dropping the future kills what was started.
 pub(crate) async fn attempt(
     settings: &Settings,
+    spares: &Spares,
     deadline: Instant,
     sink: Sink,
     abandoned: impl Future<Output = ()>,
 ) -> Result<Running, Failed> {
     let (launch, token, port, command) = prepare(settings)?;
     let system = |summary| Failed::early(StartFailure::System, summary, true).of(&command, port);
-    let launching = Kept::launch(&settings.keeper, &launch, (token.clone(), port));
+    let recipe = Recipe::of(settings);
+    let launching = Kept::launch(spares, &recipe, &launch, (token.clone(), port));
     let (kept, pipe) = launching.await.map_err(|e| system(format!("No keeper process could be started: {e}.")))?;
     drop(launch);
     let output = Output::read(pipe, &token, sink);
@@ -205,7 +207,6 @@ fn prepare(settings: &Settings) -> Result<(Launch, PairingToken, u16, String), F
         capture: settings.console_redirection,
         confine: identity.confine,
         identity: settings.identity.clone(),
-        grouped: environment::grouped(settings),
     };
     Ok((launch, token, port, command))
 }
@@ -231,7 +232,10 @@ impl Trial<'_> {
         loop {
             tokio::select! {
                 biased;
-                news = self.kept.news() => self.hear(news)?,
+                news = self.kept.news() => {
+                    self.hear(news)?;
+                    next = Instant::now();
+                }
                 () = sleep_until(next.min(deadline)) => {
                     let now = Instant::now();
                     // Before the process is there, every listener is a stranger.

@@ -1,12 +1,13 @@
 //! Systems where no backend can be supervised: every start fails, saying so.
 
 use crate::report::{News, Sighting};
-use crate::settings::Identity;
+use crate::settings::{Identity, Settings};
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use wire::PairingToken;
 
 /// There is no keeper here; the process should end with the returned code.
@@ -71,8 +72,6 @@ pub(crate) struct Launch {
     pub(crate) confine: Confine,
     /// As it was written.
     pub(crate) identity: Identity,
-    /// Whether it gets a control group.
-    pub(crate) grouped: bool,
 }
 
 /// No identity but the host's own.
@@ -100,18 +99,44 @@ pub(crate) fn resolve_identity(identity: &Identity) -> Result<Resolved, String> 
     Err("[host.backend.identity] works on Linux only: leave it out.".to_owned())
 }
 
+/// What would be prepared.
+pub(crate) struct Recipe {
+    grouped: bool,
+}
+
+impl Recipe {
+    /// What an application would be started by.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self { grouped: crate::environment::grouped(settings) }
+    }
+}
+
+/// Nothing is started ahead.
+pub(crate) struct Spares;
+
+impl Spares {
+    /// An empty place.
+    pub(crate) fn new(_recipe: Recipe) -> Arc<Self> {
+        Arc::new(Self)
+    }
+}
+
+/// There is nothing to tend.
+pub(crate) async fn tend(_spares: Arc<Spares>) {}
+
 /// Never made.
 pub(crate) struct Kept(Infallible);
 
 impl Kept {
     /// Refuses.
     pub(crate) async fn launch(
-        _keeper: &Path,
+        spares: &Spares,
+        recipe: &Recipe,
         launch: &Launch,
         _pair: (PairingToken, u16),
     ) -> Result<(Self, Option<tokio::io::Empty>), Error> {
-        let Launch { program, arguments, directory, environment, capture, confine: Confine, identity, grouped } =
-            launch;
+        let Launch { program, arguments, directory, environment, capture, confine: Confine, identity } = launch;
+        let (Recipe { grouped }, Spares) = (recipe, spares);
         let text = format!(
             "backends can't be supervised on this system yet ({} in {} with {} arguments and {} variables, \
              output read: {capture}, own group: {grouped}, {identity:?})",

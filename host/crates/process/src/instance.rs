@@ -5,6 +5,7 @@ use crate::ask;
 use crate::attempt::{Running, attempt};
 use crate::event::{Ended, Event, Events};
 use crate::output::{Sink, Tail};
+use crate::platform::Spares;
 use crate::report::{Failed, seconds};
 use crate::settings::{Health, Settings};
 use crate::shutdown;
@@ -85,6 +86,8 @@ pub(crate) struct Gone {
 pub(crate) struct Own {
     pub(crate) start: u64,
     pub(crate) settings: Arc<Settings>,
+    /// Where a keeper may wait for it.
+    pub(crate) spares: Arc<Spares>,
     /// When the start has taken too long.
     pub(crate) deadline: Instant,
     pub(crate) sink: Sink,
@@ -102,7 +105,7 @@ pub(crate) struct Own {
 pub(crate) async fn live(mut own: Own) -> End {
     let mut fate = own.fate.clone();
     let sink = std::mem::take(&mut own.sink);
-    let attempt = attempt(&own.settings, own.deadline, sink, fated(&mut fate));
+    let attempt = attempt(&own.settings, &own.spares, own.deadline, sink, fated(&mut fate));
     let mut running = match attempt.await {
         Ok(running) => running,
         Err(failed) => return End::Failed(failed),

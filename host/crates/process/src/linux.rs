@@ -9,6 +9,8 @@ mod keeper;
 mod kept;
 mod listener;
 mod refusal;
+mod spare;
+mod stage;
 mod tree;
 
 pub(crate) use frames::Launch;
@@ -17,6 +19,7 @@ pub(crate) use identity::resolve as resolve_identity;
 pub use keeper::keeper_main;
 pub(crate) use kept::Kept;
 pub(crate) use listener::{Owner, is_listening, look, other_ports};
+pub(crate) use spare::{Recipe, Spares, tend};
 pub(crate) use tree::memory_bytes;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

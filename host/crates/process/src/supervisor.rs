@@ -95,6 +95,7 @@ impl Supervisor {
         let mut stop = pin!(stop);
         let mut stopped_at = None;
         let (mut signals_open, mut orders_open) = (true, true);
+        shell.begin();
         shell.follow(Happening::Begin, &mut signals);
         loop {
             let due = shell.due();
@@ -132,7 +133,7 @@ impl Supervisor {
             let Some(happening) = happening else { continue };
             shell.follow(happening, &mut signals);
             if let (Some(at), Some(outcome)) = (stopped_at, shell.finished()) {
-                shell.finish_logs().await;
+                shell.finish().await;
                 // For those who ask when nobody is left to look.
                 orders.status.send_replace(Arc::new(shell.status(&[])));
                 return StopReport { outcome, elapsed: at.elapsed() };

@@ -1,7 +1,8 @@
 //! What host and keeper say to each other over one stream socket.
 //!
-//! Host to keeper: one launch order, then single bytes ([`TERM`], [`KILL`]). The
-//! keeper hands the order on to the second stage as it is.
+//! Host to keeper: [`LAUNCH`] with the order behind it, then single bytes ([`TERM`],
+//! [`KILL`]); [`BYE`] at any time. The keeper hands the order on to the second
+//! stage as it is.
 //! Keeper to host: [`Report`]s of nine bytes. The end of the stream means that
 //! the other side is gone.
 
@@ -12,6 +13,10 @@ use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
+/// Order: start what is told behind it.
+pub(super) const LAUNCH: u8 = b'L';
+/// Order: end everything. A host that dies does not get to say it.
+pub(super) const BYE: u8 = b'B';
 /// Order: ask the application's process group to end.
 pub(super) const TERM: u8 = b'T';
 /// Order: kill the whole tree.
@@ -38,9 +43,6 @@ pub(crate) struct Launch {
     pub(crate) confine: Confine,
     /// The same as it was written, for the words of a refusal; stays with the host.
     pub(crate) identity: Identity,
-    /// Whether it gets a control group of its own; where none can be had it runs
-    /// without. Told to the keeper by its arguments.
-    pub(crate) grouped: bool,
 }
 
 impl Launch {

@@ -13,33 +13,28 @@
 //! else. It stays outside itself, kills the group, and removes it.
 
 use super::cgroup::{self, Group};
-use super::confine::{Confine, Refusal, Step};
-use super::frames::{KILL, Launch, Report, TERM};
-use super::refusal::is_foreign;
+use super::frames::{KILL, LAUNCH, Launch, Report, TERM};
+use super::stage::{EXECUTE, KEEPING, Stage, WAITING, execute, name};
 use super::tree::{descendants, signal};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::{
-    Pid, Signal, WaitOptions, chdir, getpid, getppid, kill_process_group, set_child_subreaper,
-    set_parent_process_death_signal, wait,
-};
-use std::ffi::{OsStr, OsString};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, getppid, kill_process_group, set_child_subreaper, wait};
+use std::ffi::OsString;
 use std::io::{Error, Read as _, Write as _};
 use std::net::Shutdown;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-/// The second stage's first argument; the keeper's number follows.
-const EXECUTE: &str = "execute";
 /// A keeper's first argument where it makes a control group; its path follows.
 pub(super) const GROUP: &str = "group";
-/// Size of a refusal from stage to keeper: the step and an `errno`.
-const VERDICT_BYTES: usize = 5;
 /// Between two looks at a tree that is being killed.
 const KILL_PAUSE: Duration = Duration::from_millis(1);
+/// How long the last breath of a host may take.
+const ORPHAN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs a keeper; `arguments` are those behind [`crate::KEEPER_ARGUMENT`].
 ///
@@ -58,39 +53,102 @@ pub fn keeper_main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
 
 /// Prepares all it can before the order comes, so that a keeper may be started ahead.
 fn keep(path: Option<&Path>) -> Result<(), Error> {
+    name(WAITING);
     let host = getppid();
     let control = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     set_child_subreaper(Some(getpid()))?;
     let stage = Stage::begin();
     let group = stage.as_ref().ok().zip(path).and_then(|(stage, path)| grouped(path, stage.pid()));
-    let outcome = Launch::read(&control).map(|order| match stage {
-        Ok(stage) => stage.execute(&order, group.as_ref()),
-        Err(e) => Err(Report::NoProcess(e.raw_os_error().unwrap_or_default())),
-    });
-    match outcome {
-        Ok(Ok(root)) => {
-            (&control).write_all(&Report::Started(root).encode())?;
-            let reaper = control.try_clone()?;
-            std::thread::Builder::new().name("reaper".into()).spawn(move || reap(root, &reaper))?;
-            if let Some(path) = path.filter(|_| group.is_some()).map(Path::to_path_buf) {
-                std::thread::Builder::new().name("cleaner".into()).spawn(move || cgroup::clean(&path))?;
-            }
-            obey(&control, root, group.as_ref());
-            kill_all(group.as_ref());
+    let parted = match await_order(&control, stage.as_ref().ok()) {
+        Ok(order) => serve(&control, &order, stage, group.as_ref(), path)?,
+        Err(parted) => {
+            drop(stage);
+            parted
         }
-        Ok(Err(report)) => (&control).write_all(&report.encode())?,
-        // The host is gone, or has no use for this keeper any more.
-        Err(_) => {}
-    }
+    };
     if let Some(group) = &group {
         group.end();
     }
     if let (Some(path), Some(host)) = (path, host)
-        && getppid() != Some(host)
+        && is_orphan(host, parted)
     {
         cgroup::end_after(host.as_raw_nonzero().get().unsigned_abs(), path);
     }
     Ok(())
+}
+
+/// How a keeper's work came to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parted {
+    /// The host has no use for it any more, or nothing is left to keep.
+    Done,
+    /// The stream ended without a word: the host is dying, or dead.
+    Lost,
+}
+
+/// Waits for the order; or how it came to be without one.
+fn await_order(control: &UnixStream, stage: Option<&Stage>) -> Result<Vec<u8>, Parted> {
+    let end = stage.and_then(Stage::end);
+    let mut watched: Vec<PollFd<'_>> =
+        std::iter::once(control.as_fd()).chain(end).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    loop {
+        match poll(&mut watched, None) {
+            Err(Errno::INTR) => {}
+            Err(_) => return Err(Parted::Done),
+            Ok(_) if watched.first().is_some_and(|control| !control.revents().is_empty()) => break,
+            // A keeper without its stage is of no use: the host gets another one.
+            Ok(_) => return Err(Parted::Done),
+        }
+    }
+    let mut first = [0];
+    match (&*control).read_exact(&mut first) {
+        Ok(()) if first == [LAUNCH] => Launch::read(control).map_err(|_| Parted::Lost),
+        Ok(()) => Err(Parted::Done),
+        Err(_) => Err(Parted::Lost),
+    }
+}
+
+/// Has the stage become the application and stays until that has come to its end.
+fn serve(
+    control: &UnixStream,
+    order: &[u8],
+    stage: Result<Stage, Error>,
+    group: Option<&Group>,
+    path: Option<&Path>,
+) -> Result<Parted, Error> {
+    name(KEEPING);
+    let started = match stage {
+        Ok(stage) => stage.execute(order, group),
+        Err(e) => Err(Report::NoProcess(e.raw_os_error().unwrap_or_default())),
+    };
+    let mut told = control;
+    let root = match started {
+        Ok(root) => root,
+        Err(report) => return told.write_all(&report.encode()).map(|()| Parted::Done),
+    };
+    told.write_all(&Report::Started(root).encode())?;
+    let (reaper, emptied) = (control.try_clone()?, Arc::new(AtomicBool::new(false)));
+    let empty = Arc::clone(&emptied);
+    std::thread::Builder::new().name("reaper".into()).spawn(move || reap(root, &reaper, &empty))?;
+    if let Some(path) = path.filter(|_| group.is_some()).map(Path::to_path_buf) {
+        std::thread::Builder::new().name("cleaner".into()).spawn(move || cgroup::clean(&path))?;
+    }
+    let parted = obey(control, root, group);
+    kill_all(group);
+    Ok(if emptied.load(Ordering::Acquire) { Parted::Done } else { parted })
+}
+
+/// Whether the host is gone. It closes its end of the stream a moment before it
+/// hands its children on.
+fn is_orphan(host: Pid, parted: Parted) -> bool {
+    let deadline = Instant::now() + ORPHAN_TIMEOUT;
+    loop {
+        let orphan = getppid() != Some(host);
+        if orphan || parted == Parted::Done || Instant::now() > deadline {
+            return orphan;
+        }
+        std::thread::sleep(KILL_PAUSE);
+    }
 }
 
 /// A group with the stage in it; none where the system doesn't let us.
@@ -103,118 +161,8 @@ fn grouped(path: &Path, stage: u32) -> Option<Group> {
     Some(group)
 }
 
-/// The second stage, waiting for its order.
-struct Stage {
-    child: Option<Child>,
-    control: Option<UnixStream>,
-}
-
-impl Stage {
-    fn begin() -> Result<Self, Error> {
-        let (control, end) = UnixStream::pair()?;
-        let child = Command::new("/proc/self/exe")
-            .arg(crate::KEEPER_ARGUMENT)
-            .arg(EXECUTE)
-            .arg(std::process::id().to_string())
-            .env_clear()
-            .stdin(Stdio::from(OwnedFd::from(end)))
-            .process_group(0)
-            .spawn()?;
-        Ok(Self { child: Some(child), control: Some(control) })
-    }
-
-    fn pid(&self) -> u32 {
-        self.child.as_ref().map_or(0, Child::id)
-    }
-
-    /// Hands the order over and waits until the stage has become the application.
-    fn execute(mut self, order: &[u8], group: Option<&Group>) -> Result<u32, Report> {
-        let refused = |(step, e): Refusal| Report::Refused(step, e.raw_os_error());
-        let system = |e: &Error| Report::NoProcess(e.raw_os_error().unwrap_or_default());
-        let Confine { memory, cpu_percent, .. } = Launch::decode(order).map_err(|e| system(&e))?.confine;
-        match group {
-            Some(group) => group.limit(memory, cpu_percent).map_err(refused)?,
-            None if memory.is_some() || cpu_percent.is_some() => return Err(refused((Step::Cgroup, Errno::ACCESS))),
-            None => {}
-        }
-        let mut verdict = [0; VERDICT_BYTES];
-        let control = self.control.as_ref().ok_or(Report::NoProcess(0))?;
-        let mut handed = control;
-        if let Err(e) = handed.write_all(order) {
-            return Err(system(&e));
-        }
-        // The stage's end closes by itself when the application takes its place.
-        match handed.read_exact(&mut verdict) {
-            Ok(()) => {
-                let [step, errno @ ..] = verdict;
-                let step = Step::of(step).ok_or(Report::NoProcess(0))?;
-                Err(Report::Refused(step, i32::from_le_bytes(errno)))
-            }
-            Err(_) => self.child.take().map(|child| child.id()).ok_or(Report::NoProcess(0)),
-        }
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        // The stage takes the end of the stream for the end.
-        self.control = None;
-        if let Some(mut child) = self.child.take() {
-            let _ = child.wait();
-        }
-    }
-}
-
-/// The second stage: once the order is there this process becomes the application.
-fn execute(keeper: &OsStr) -> i32 {
-    let Some(keeper) = keeper.to_str().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) else { return 2 };
-    let Ok(control) = std::io::stdin().as_fd().try_clone_to_owned() else { return 1 };
-    let control = UnixStream::from(control);
-    if tie(keeper).is_err() {
-        return 1;
-    }
-    let Ok(launch) = Launch::read(&control).and_then(|order| Launch::decode(&order)) else { return 0 };
-    let (step, errno) = become_application(&launch, keeper);
-    let mut verdict = [step as u8; VERDICT_BYTES];
-    if let Some(rest) = verdict.get_mut(1..) {
-        rest.copy_from_slice(&errno.raw_os_error().to_le_bytes());
-    }
-    // Nobody to tell it to if this fails: the keeper is gone then.
-    let _ = (&control).write_all(&verdict);
-    1
-}
-
-/// Returns only if it is refused.
-fn become_application(launch: &Launch, keeper: Pid) -> Refusal {
-    let ready = launch.confine.apply().and_then(|()| {
-        // A change of user takes the tie away.
-        tie(keeper).map_err(|e| (Step::Tie, e))?;
-        chdir(&launch.directory).map_err(|e| (Step::Directory, e))
-    });
-    if let Err(refusal) = ready {
-        return refusal;
-    }
-    if is_foreign(&launch.program) {
-        return (Step::Execute, Errno::NOEXEC);
-    }
-    let mut command = Command::new(&launch.program);
-    command.args(&launch.arguments).env_clear().stdin(Stdio::null());
-    command.envs(launch.environment.iter().map(|(name, value)| (name, value)));
-    if !launch.capture {
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-    }
-    let error = command.exec();
-    (Step::Execute, Errno::from_io_error(&error).unwrap_or(Errno::INVAL))
-}
-
-/// Asks for this process's end with its parent's, and sees that it was not too late.
-fn tie(keeper: Pid) -> Result<(), Errno> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    if getppid() == Some(keeper) { Ok(()) } else { Err(Errno::SRCH) }
-}
-
 /// Waits for every child, own or adopted, until there is none.
-fn reap(root: u32, control: &UnixStream) {
+fn reap(root: u32, control: &UnixStream, emptied: &AtomicBool) {
     loop {
         match wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) => {
@@ -233,20 +181,22 @@ fn reap(root: u32, control: &UnixStream) {
         }
     }
     let _ = (&*control).write_all(&Report::Gone.encode());
+    emptied.store(true, Ordering::Release);
     // Ends the main thread's reading.
     let _ = control.shutdown(Shutdown::Read);
 }
 
 /// Follows the host's orders until it is gone, or nothing is left.
-fn obey(mut control: &UnixStream, root: u32, group: Option<&Group>) {
+fn obey(mut control: &UnixStream, root: u32, group: Option<&Group>) -> Parted {
     let mut order = [0];
     while control.read_exact(&mut order).is_ok() {
         match order {
             [TERM] => terminate(root),
             [KILL] => kill_all(group),
-            _ => break,
+            _ => return Parted::Done,
         }
     }
+    Parted::Lost
 }
 
 /// Asks the application's group to end, or whoever is left if the group is empty.

@@ -1,23 +1,20 @@
 //! The host's end of a keeper.
 
-use super::cgroup::{self, Groups};
+use super::cgroup;
 use super::confine::Step;
-use super::frames::{KILL, Launch, REPORT_BYTES, Report, TERM};
+use super::frames::{BYE, KILL, LAUNCH, Launch, REPORT_BYTES, Report, TERM};
 use super::identity::refused;
-use super::keeper::GROUP;
 use super::refusal::explain;
+use super::spare::{Parts, Recipe, Spare, Spares, bury};
 use super::tree::{self, signal};
 use crate::event::Ended;
 use crate::report::News;
 use crate::settings::Identity;
 use rustix::process::Signal;
-use std::ffi::OsStr;
-use std::io::Error;
+use std::io::{Error, ErrorKind};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream as StdStream;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Child;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
@@ -41,11 +38,8 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Starts a keeper and hands it the order. Whether the application runs is
-    /// told by [`Kept::news`].
-    ///
-    /// The keeper is in a process group of its own, so that Ctrl-C in the host's
-    /// terminal reaches the host alone.
+    /// Hands the order to the spare keeper, or to a new one if there is none for it.
+    /// Whether the application runs is told by [`Kept::news`].
     ///
     /// # Errors
     /// No keeper could be started; the text is the system's.
@@ -53,38 +47,36 @@ impl Kept {
     /// # Cancel safety
     /// Dropping the future kills what has been started.
     pub(crate) async fn launch(
-        keeper: &Path,
+        spares: &Spares,
+        recipe: &Recipe,
         launch: &Launch,
         (token, port): (PairingToken, u16),
     ) -> Result<(Self, Option<OutputPipe>), Error> {
         let order = launch.encode()?;
-        let (ours, theirs) = StdStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let mut control = UnixStream::from_std(ours)?;
-        let (output, stdout, stderr) = if launch.capture {
-            let (reader, writer) = std::io::pipe()?;
-            let second = writer.try_clone()?;
-            let reader = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
-            (Some(reader), Stdio::from(writer), Stdio::from(second))
-        } else {
-            (None, Stdio::null(), Stdio::null())
-        };
-        let group = if launch.grouped { Groups::find().map(|groups| groups.fresh()) } else { None };
-        let child = Command::new(keeper)
-            .arg(crate::KEEPER_ARGUMENT)
-            .args(group.iter().flat_map(|path| [OsStr::new(GROUP), path.as_os_str()]))
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(stdout)
-            .stderr(stderr)
-            .process_group(0)
-            .spawn()?;
-        let keeper = child.id();
+        let fresh = || Spare::begin(recipe);
+        let kept = |spare: Spare| Self::of(spare, launch, (token.clone(), port));
+        if let Some(spare) = spares.take(recipe) {
+            let (mut kept, output) = kept(spare)?;
+            if kept.hand(&order).await.is_ok() {
+                return Ok((kept, output));
+            }
+            // It died this very moment.
+        }
+        let (mut kept, output) = kept(fresh()?)?;
+        kept.hand(&order).await?;
+        Ok((kept, output))
+    }
+
+    fn of(
+        spare: Spare,
+        launch: &Launch,
+        (token, port): (PairingToken, u16),
+    ) -> Result<(Self, Option<OutputPipe>), Error> {
+        let Parts { child, control, output, group } = spare.take().ok_or(ErrorKind::NotFound)?;
         let mut kept = Self {
             control: None,
+            keeper: child.id(),
             child: Some(child),
-            keeper,
             group,
             identity: launch.identity.clone(),
             program: launch.program.clone(),
@@ -93,9 +85,15 @@ impl Kept {
             token,
             port,
         };
-        control.write_all(&order).await?;
-        kept.control = Some(control);
+        let output = output.map(|reader| pipe::Receiver::from_owned_fd(OwnedFd::from(reader))).transpose()?;
+        kept.control = Some(UnixStream::from_std(control)?);
         Ok((kept, output))
+    }
+
+    async fn hand(&mut self, order: &[u8]) -> Result<(), Error> {
+        let control = self.control.as_mut().ok_or(ErrorKind::NotConnected)?;
+        control.write_all(&[LAUNCH]).await?;
+        control.write_all(order).await
     }
 
     /// The keeper's process number: what is below it is the application.
@@ -189,10 +187,12 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // The keeper takes the end of the stream for the host's end.
-        self.control = None;
-        let Some(mut child) = self.child.take() else { return };
-        // Waiting leaves no zombie; the thread ends with the keeper, in milliseconds.
-        let _ = std::thread::Builder::new().name("keeper-wait".into()).spawn(move || child.wait());
+        if let Some(control) = self.control.take() {
+            // One that is gone, or has lost its ear, takes the end of the stream for it.
+            let _ = control.try_write(&[BYE]);
+        }
+        if let Some(child) = self.child.take() {
+            bury(child, self.group.take());
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::instance::{self, End, Facts, Fate, Gone, Own, Report};
 use crate::machine::{Action, Answer, Down, Happening, Machine, Measure, Nature, Plan, Role, View};
 use crate::output::Outlets;
 use crate::pairing;
-use crate::platform;
+use crate::platform::{self, Recipe, Spares};
 use crate::report::Failed;
 use crate::supervisor::StopOutcome;
 use bytes::Bytes;
@@ -35,6 +35,9 @@ pub(super) struct Shell {
     tasks: JoinSet<(u64, End)>,
     ids: HashMap<Id, u64>,
     errands: JoinSet<Errand>,
+    spares: Arc<Spares>,
+    /// Keeps a spare there; ends with this.
+    tender: JoinSet<()>,
     to_report: mpsc::Sender<(u64, Report)>,
     reports: mpsc::Receiver<(u64, Report)>,
     orders: HashMap<u64, Done>,
@@ -79,6 +82,7 @@ impl Shell {
     pub(super) fn new(plan: Plan, state: watch::Sender<BackendState>, events: Arc<dyn Events>) -> Self {
         let now = Instant::now();
         let (to_report, reports) = mpsc::channel(REPORTS_MAX);
+        let spares = Spares::new(Recipe::of(&plan.settings));
         let nature = Nature { dice: || pairing::random_below(1001), wall: jiff::Zoned::now };
         Self {
             machine: Machine::new(plan, nature, now),
@@ -88,6 +92,8 @@ impl Shell {
             tasks: JoinSet::new(),
             ids: HashMap::new(),
             errands: JoinSet::new(),
+            spares,
+            tender: JoinSet::new(),
             to_report,
             reports,
             orders: HashMap::new(),
@@ -107,6 +113,11 @@ impl Shell {
             outcome: StopOutcome::NothingRan,
             finished: false,
         }
+    }
+
+    /// Begins to keep a spare keeper for the next start.
+    pub(super) fn begin(&mut self) {
+        self.tender.spawn(platform::tend(Arc::clone(&self.spares)));
     }
 
     /// When there is something to do without anybody's word.
@@ -398,6 +409,7 @@ impl Shell {
         let own = Own {
             start,
             settings,
+            spares: Arc::clone(&self.spares),
             deadline,
             sink: outlets.sink(),
             events: Arc::clone(&self.events),
@@ -469,8 +481,9 @@ impl Shell {
         }
     }
 
-    /// Waits until the log files are written, for at most 2 s.
-    pub(super) async fn finish_logs(&mut self) {
+    /// Ends the spare keeper, and waits until the log files are written, for at most 2 s.
+    pub(super) async fn finish(&mut self) {
+        self.tender.shutdown().await;
         let written = async { while self.errands.join_next().await.is_some() {} };
         let _ = timeout(LOG_TIMEOUT, written).await;
     }

@@ -12,6 +12,7 @@ mod identity;
 mod launch;
 mod output;
 mod replace;
+mod spare;
 mod start;
 mod stop;
 mod tree;

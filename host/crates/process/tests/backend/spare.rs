@@ -1,0 +1,118 @@
+//! The keeper that waits for the next start.
+
+use crate::harness::{House, PATIENCE, eventually};
+use crate::tree::{kill, parent};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Keepers and stages that wait for a start, of all hosts in this process.
+fn waiting(of: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let all = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    all.filter(|pid| comm(*pid) == "gatelodge-spare" && stat(*pid).is_some_and(|(parent, _)| parent == of)).collect()
+}
+
+fn comm(pid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
+/// Parent, and start in ticks since boot.
+fn stat(pid: u32) -> Option<(u32, u64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    Some((fields.get(1)?.parse().ok()?, fields.get(19)?.parse().ok()?))
+}
+
+/// The house's own spare, known by the executable that only it is made from.
+async fn spare(house: &House) -> u32 {
+    let own = house.dir.path().join("keeper");
+    let find = || {
+        let all = waiting(std::process::id());
+        // With its stage waiting it is complete.
+        all.into_iter().find(|pid| executable(*pid) == own && !waiting(*pid).is_empty())
+    };
+    eventually("a spare waits", PATIENCE, || find().is_some()).await;
+    find().unwrap()
+}
+
+fn executable(pid: u32) -> PathBuf {
+    std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default()
+}
+
+/// A house with a keeper's executable of its own.
+fn house(words: &str) -> House {
+    House::with(words, |s| {
+        s.keeper = s.root.join("keeper");
+        std::fs::copy(crate::harness::PROBE, &s.keeper).unwrap();
+    })
+}
+
+#[tokio::test]
+async fn each_start_uses_the_keeper_that_waited_for_it() {
+    let mut house = house("");
+    let mut before = 0;
+    for _ in 0..3 {
+        let spare = spare(&house).await;
+        assert_ne!(spare, before);
+        house.up().await;
+        let (pid, _) = house.pids();
+        assert_eq!(parent(pid), spare);
+        assert_eq!(comm(spare), "gatelodge-keep");
+        kill(pid);
+        house.idle().await;
+        before = spare;
+    }
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_spare_that_died_is_replaced_and_never_waited_for() {
+    let mut house = house("");
+    let first = spare(&house).await;
+    kill(first);
+    // At once: another keeper is started for it.
+    house.up().await;
+    assert_ne!(parent(house.pids().0), first);
+    // One without its stage is of no use, and ends by itself.
+    let second = spare(&house).await;
+    waiting(second).into_iter().for_each(kill);
+    let entry = PathBuf::from(format!("/proc/{second}"));
+    eventually("it ended, and was waited for", PATIENCE, || !entry.exists()).await;
+    assert_ne!(spare(&house).await, second);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_stopped_supervisor_leaves_no_spare() {
+    let mut house = house("");
+    let spare = spare(&house).await;
+    let [stage] = waiting(spare).try_into().unwrap();
+    house.stop().await;
+    for pid in [spare, stage] {
+        let entry = PathBuf::from(format!("/proc/{pid}"));
+        eventually("nor its stage", SECOND, || !entry.exists()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_spare_made_for_other_settings_is_not_used() {
+    let mut house = house("");
+    let first = spare(&house).await;
+    let mut settings = crate::harness::settings(house.dir.path(), "");
+    settings.keeper = house.dir.path().join("keeper");
+    settings.console_redirection = false;
+    house.up().await;
+    assert_eq!(parent(house.pids().0), first);
+    let second = spare(&house).await;
+    house.control.replace(Some(settings), gatelodge_process::Why::Asked).await.unwrap();
+    let keeper = parent(house.pids().0);
+    assert_ne!(keeper, second);
+    eventually("it is gone", PATIENCE, || comm(second).is_empty()).await;
+    // From now on they are made for these.
+    let third = spare(&house).await;
+    house.control.replace(None, gatelodge_process::Why::Asked).await.unwrap();
+    assert_eq!(parent(house.pids().0), third);
+    house.stop().await;
+}
