@@ -5,7 +5,7 @@ use gatelodge_guest_programs::inspects;
 use gatelodge_sdk::Response;
 use gatelodge_sdk::{BodyInterest, ChunkVerdict, EndVerdict, Header, Inspector};
 
-inspects!("body-abort", BodyInterest::Observe, Watch::default());
+inspects!("body-abort", BodyInterest::Observe, Watch);
 
 #[derive(Default)]
 struct Watch;

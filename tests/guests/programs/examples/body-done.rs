@@ -9,7 +9,7 @@ fn len(data: &[u8]) -> u32 {
     u32::try_from(data.len()).unwrap_or(u32::MAX)
 }
 
-inspects!("body-done", BodyInterest::Stream, Watch::default());
+inspects!("body-done", BodyInterest::Stream, Watch);
 
 #[derive(Default)]
 struct Watch;

@@ -4,7 +4,7 @@
 use gatelodge_guest_programs::inspects;
 use gatelodge_sdk::{BodyInterest, ChunkVerdict, EndVerdict, Header, Inspector};
 
-inspects!("body-late-trap", BodyInterest::Stream, Watch::default());
+inspects!("body-late-trap", BodyInterest::Stream, Watch);
 
 #[derive(Default)]
 struct Watch;

@@ -4,7 +4,7 @@
 use gatelodge_guest_programs::inspects;
 use gatelodge_sdk::{BodyInterest, ChunkVerdict, EndVerdict, Header, Inspector};
 
-inspects!("body-lies", BodyInterest::Observe, Watch::default());
+inspects!("body-lies", BodyInterest::Observe, Watch);
 
 #[derive(Default)]
 struct Watch;
