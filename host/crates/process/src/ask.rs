@@ -28,18 +28,34 @@ pub(crate) async fn status_of(addr: SocketAddr, target: &str, token: &PairingTok
 }
 
 /// A request whose whole answer is waited for, up to 1 MiB; its status.
+///
+/// An application that keeps the connection open, though it was asked to close
+/// it, is left at the end of its answer.
 pub(crate) async fn whole(addr: SocketAddr, target: &str, token: &PairingToken) -> std::io::Result<u16> {
     let mut stream = send(addr, get(target), token, "").await?;
-    let status = first_status(&mut stream).await?;
-    let mut piece = [0; READ_BYTES];
-    let mut taken = 0;
-    while taken < ANSWER_BYTES_MAX {
-        match stream.read(&mut piece).await? {
-            0 => break,
-            count => taken += count,
+    let mut answer = Vec::with_capacity(READ_BYTES);
+    while answer.len() < ANSWER_BYTES_MAX && !has_ended(&answer) {
+        if stream.read_buf(&mut answer).await? == 0 {
+            break;
         }
     }
-    Ok(status)
+    status(&answer).ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidData, "no HTTP answer"))
+}
+
+/// True once an answer with a length, or in chunks, is there to its last byte.
+fn has_ended(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let (head, body) = answer.split_at(end + 4);
+    let field = |wanted: &str| {
+        head.split(|byte| *byte == b'\n').find_map(|line| {
+            let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
+            name.eq_ignore_ascii_case(wanted).then(|| value.trim())
+        })
+    };
+    match field("content-length").map(str::parse::<usize>) {
+        Some(length) => length.is_ok_and(|length| body.len() >= length),
+        None => field("transfer-encoding").is_some() && (body == b"0\r\n\r\n" || body.ends_with(b"\r\n0\r\n\r\n")),
+    }
 }
 
 fn get(target: &str) -> String {
@@ -84,7 +100,7 @@ fn status(answer: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{shutdown, status, status_of};
+    use super::{has_ended, shutdown, status, status_of, whole};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use wire::PairingToken;
@@ -102,6 +118,37 @@ mod tests {
         ] {
             assert_eq!(status(bytes.as_bytes()), expected, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn the_end_of_an_answer_is_known_without_the_end_of_the_connection() {
+        for (answer, ended) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", false),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nab", false),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc", true),
+            ("HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\nabc", false),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab0\r\n", false),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\n\r\nuntil the end", false),
+        ] {
+            assert_eq!(has_ended(answer.as_bytes()), ended, "{answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_application_that_does_not_close_is_left_at_the_end_of_its_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let kept = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+            stream
+        };
+        let token = PairingToken::from_text("t0ken").unwrap();
+        let (status, _kept) = tokio::join!(whole(addr, "/warm", &token), kept);
+        assert_eq!(status.unwrap(), 200);
     }
 
     /// Takes one request and answers in two pieces, as a slow backend would.
