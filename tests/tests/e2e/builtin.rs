@@ -154,7 +154,9 @@ fn each_request_has_a_record() {
     assert_eq!(host.client().post("/count?a=1", b"hello").text(), "5");
     assert_eq!(ask(&host, "/script/teapot", "").status(), 418);
     let count = host.wait_line("/count");
-    for part in ["POST", "200"] {
+    // The record names the instance that answered.
+    let upstream = format!("upstream=127.0.0.1:{}", site.probe().only_start().port);
+    for part in ["POST", "200", &upstream] {
         assert!(count.contains(part), "{part} is not in {count}");
     }
     let teapot = host.wait_line("/script/teapot");

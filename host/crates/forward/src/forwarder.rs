@@ -20,7 +20,6 @@ use http_body::Body;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -55,12 +54,6 @@ impl Forwarder {
         let common = Rc::new(Common { settings, pool, counters });
         let link = Rc::new(Link::new(Rc::clone(&common), state, signals, waiting));
         Self { common, link }
-    }
-
-    /// Where the backend listens, while it is ready: the first of its instances.
-    #[must_use]
-    pub fn upstream(&self) -> Option<SocketAddr> {
-        self.link.addr()
     }
 
     /// Closes idle connections to instances that take no more requests as soon as
@@ -153,6 +146,7 @@ impl Forwarder {
         let chunked = matches!(length, BodyLength::Chunked(_));
         let rest = call.enter_body(length, keep).inspect_err(|_| self.link.blame(backend))?;
         backend.load.succeeded();
+        exchange.upstream.set(Some(backend.addr));
         if let (Rest::Whole(data), true) = (&rest, chunked) {
             head.headers.insert(CONTENT_LENGTH, data.len().into());
         }

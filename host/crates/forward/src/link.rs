@@ -4,7 +4,6 @@ use crate::call::Common;
 use crate::choice::{self, Ask, Chosen};
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -102,11 +101,6 @@ impl Link {
                 Err(_) => self.common.pool.borrow_mut().sweep(),
             }
         }
-    }
-
-    /// Where an instance listens, if one takes requests.
-    pub(crate) fn addr(&self) -> Option<SocketAddr> {
-        self.look_at(|instances| instances.first().map(|backend| backend.addr))
     }
 
     /// An instance with a place on it; none while there is none to choose.

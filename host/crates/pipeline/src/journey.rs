@@ -80,7 +80,7 @@ where
         first_byte: started.elapsed(),
         bytes_in,
         bytes_out: 0,
-        upstream: if exchange.source == Source::Backend { generation.forward.upstream() } else { None },
+        upstream: if exchange.source == Source::Backend { exchange.upstream.get() } else { None },
     });
     let status = exchange.response.as_ref().map_or(StatusCode::INTERNAL_SERVER_ERROR, |head| head.status);
     let head = if watched {

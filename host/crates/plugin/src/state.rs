@@ -233,6 +233,7 @@ pub(crate) fn picture(exchange: &Exchange) -> Box<Exchange> {
             late: shared.late.clone(),
         },
         id: exchange.id,
+        upstream: exchange.upstream.clone(),
     })
 }
 

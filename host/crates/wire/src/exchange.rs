@@ -4,6 +4,7 @@ use crate::{CanonicalPath, Framing};
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -210,6 +211,8 @@ pub struct Exchange {
     pub shared: Shared,
     /// Number of this request in this host's life: unique, never reused. See [`RequestId`].
     pub id: u64,
+    /// The instance of the backend that gave the response's head. `forward` writes it.
+    pub upstream: Cell<Option<SocketAddr>>,
 }
 
 /// A request's number as pages, logs and plugins show it: `1-42`, the 42nd
@@ -235,6 +238,14 @@ impl Exchange {
     /// A new exchange.
     #[must_use]
     pub fn new(conn: Arc<ConnFacts>, request: RequestHead, id: u64) -> Self {
-        Self { conn, request, response: None, source: Source::Host, shared: Shared::default(), id }
+        Self {
+            conn,
+            request,
+            response: None,
+            source: Source::Host,
+            shared: Shared::default(),
+            id,
+            upstream: Cell::default(),
+        }
     }
 }

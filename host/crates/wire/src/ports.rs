@@ -37,7 +37,8 @@ pub trait Forward<B> {
     /// The backend's response body.
     type Body: http_body::Body<Data = Bytes, Error = Fault>;
 
-    /// Sends the exchange's request with `body`, gives the response's head and body.
+    /// Sends the exchange's request with `body`, gives the response's head and body,
+    /// and leaves in `exchange.upstream` whose it is.
     ///
     /// `body_bytes_max`: more body than this ends in [`crate::Kind::BodyTooLarge`].
     ///
@@ -49,11 +50,6 @@ pub trait Forward<B> {
         body: B,
         body_bytes_max: u64,
     ) -> impl Future<Output = Result<(ResponseHead, Self::Body), Fault>>;
-
-    /// Where requests go at the moment, for the record; `None` while nobody listens.
-    fn upstream(&self) -> Option<SocketAddr> {
-        None
-    }
 }
 
 /// What a hook made of its exchange.
