@@ -3,7 +3,7 @@
 use crate::harness::{House, PATIENCE, alive, eventually};
 use gatelodge_process::Settings;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -139,9 +139,15 @@ async fn a_dead_hosts_group_is_ended_by_the_next_host() {
     let pid = dead.id();
     dead.wait().unwrap();
     let stale = parent().unwrap().join(format!("gatelodge-{pid}-00000000000000aa"));
-    std::fs::create_dir(&stale).unwrap();
-    let mut left = Command::new("sleep").arg("600").spawn().unwrap();
-    std::fs::write(stale.join("cgroup.procs"), left.id().to_string()).unwrap();
+    let mut left = Command::new("sleep").arg("600").stdout(Stdio::null()).spawn().unwrap();
+    // The keeper of another test may end the group while it is still empty.
+    let fill = || std::fs::write(stale.join("cgroup.procs"), left.id().to_string());
+    eventually("the group is filled", PATIENCE, || {
+        // It may stand from the last round.
+        let _ = std::fs::create_dir(&stale);
+        fill().is_ok()
+    })
+    .await;
     let mut house = House::new("");
     house.up().await;
     eventually("the group is removed", SECOND * 5, || !stale.exists()).await;
