@@ -12,7 +12,7 @@ use crate::pool::Next;
 use crate::selector::Access;
 use crate::stage::{Mode, Stage};
 use crate::whole;
-use crate::worker::{Slot, Worker};
+use crate::worker::{Busy, Slot, Worker};
 use bytes::Bytes;
 use http_body::Body;
 use std::rc::Rc;
@@ -46,8 +46,7 @@ impl Plane {
         let slots: Vec<_> = plugins.iter().map(|loaded| Rc::new(Slot::new(loaded))).collect();
         let any = |wants: fn(&Blueprint) -> bool| slots.iter().any(|slot| wants(&slot.loaded.blueprint));
         let wants_completion = any(|blueprint| blueprint.completion.is_some());
-        let wants_request_bodies =
-            any(|blueprint| blueprint.request_body.is_some() || blueprint.request_whole.is_some());
+        let wants_request_bodies = slots.iter().any(|slot| slot.wants_request_bodies());
         Self { worker: Rc::new(Worker::new(engine)), slots, wants_completion, wants_request_bodies }
     }
 
@@ -67,24 +66,11 @@ impl Plane {
                 continue;
             }
             let (back, outcome) = slot.request_head(exchange);
+            let (back, shown) = self.show(slot, Side::Request, back, outcome, &mut body, &mut running).await;
             exchange = back;
-            let mut hook = "request-head";
-            let outcome = match outcome {
-                Ok(Outcome::Looks(interest)) => {
-                    exchange.shared.ran |= slot.bit();
-                    if matches!(interest, BodyInterest::Whole(_)) {
-                        hook = "request-whole";
-                        running = None;
-                    }
-                    let (back, outcome) = self.look(slot, Side::Request, interest, exchange, &mut body).await;
-                    exchange = back;
-                    running.get_or_insert_with(|| self.worker.run());
-                    match outcome {
-                        Ok(outcome) => outcome,
-                        Err(fault) => return (exchange, Step::Fault(fault), body),
-                    }
-                }
-                outcome => outcome,
+            let (hook, outcome) = match shown {
+                Ok(shown) => shown,
+                Err(fault) => return (exchange, Step::Fault(fault), body),
             };
             match outcome {
                 Ok(Outcome::Done | Outcome::Looks(_)) => exchange.shared.ran |= slot.bit(),
@@ -118,23 +104,11 @@ impl Plane {
                 continue;
             }
             let (back, outcome) = slot.response_head(exchange);
+            let (back, shown) = self.show(slot, Side::Response, back, outcome, &mut body, &mut running).await;
             exchange = back;
-            let mut hook = "response-head";
-            let outcome = match outcome {
-                Ok(Outcome::Looks(interest)) => {
-                    if matches!(interest, BodyInterest::Whole(_)) {
-                        hook = "response-whole";
-                        running = None;
-                    }
-                    let (back, outcome) = self.look(slot, Side::Response, interest, exchange, &mut body).await;
-                    exchange = back;
-                    running.get_or_insert_with(|| self.worker.run());
-                    match outcome {
-                        Ok(outcome) => outcome,
-                        Err(fault) => return (exchange, Step::Fault(fault), body),
-                    }
-                }
-                outcome => outcome,
+            let (hook, outcome) = match shown {
+                Ok(shown) => shown,
+                Err(fault) => return (exchange, Step::Fault(fault), body),
             };
             match outcome {
                 Ok(Outcome::Done | Outcome::Looks(_)) => {}
@@ -161,6 +135,42 @@ impl Plane {
             _ => Step::Continue,
         };
         (exchange, step, body)
+    }
+
+    /// Shows a plugin the body if its head hook asked for it; the hook that came last,
+    /// and what that came to. A wait for the whole body does not count as running.
+    ///
+    /// # Errors
+    /// As [`Plane::look`].
+    async fn show<'a, B>(
+        &'a self,
+        slot: &Rc<Slot>,
+        side: Side,
+        mut exchange: Box<Exchange>,
+        outcome: Result<Outcome, Broken>,
+        body: &mut PluginBody<B>,
+        running: &mut Option<Busy<'a>>,
+    ) -> (Box<Exchange>, Result<(&'static str, Result<Outcome, Broken>), Fault>)
+    where
+        B: Body<Data = Bytes, Error = Fault> + Unpin,
+    {
+        let (head, whole) = match side {
+            Side::Request => ("request-head", "request-whole"),
+            Side::Response => ("response-head", "response-whole"),
+        };
+        let interest = match outcome {
+            Ok(Outcome::Looks(interest)) => interest,
+            outcome => return (exchange, Ok((head, outcome))),
+        };
+        exchange.shared.ran |= slot.bit();
+        let mut hook = head;
+        if matches!(interest, BodyInterest::Whole(_)) {
+            hook = whole;
+            *running = None;
+        }
+        let (exchange, looked) = self.look(slot, side, interest, exchange, body).await;
+        running.get_or_insert_with(|| self.worker.run());
+        (exchange, looked.map(|outcome| (hook, outcome)))
     }
 
     /// Gives a plugin the sight of a body that its head hook asked for.
