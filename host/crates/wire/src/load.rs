@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The load of one instance: requests that run on it, and how it has behaved.
 ///
@@ -88,12 +88,6 @@ impl Load {
         self.faults.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
-    /// Takes it out of the choice until `until`; how often in a row that was done.
-    pub fn eject(&self, until: Instant) -> u32 {
-        self.ejected_until_ms.store(self.ms(until), Ordering::Relaxed);
-        self.ejections.fetch_add(1, Ordering::Relaxed).saturating_add(1)
-    }
-
     /// Takes it out of the choice until `until`, unless it is out at `now` already:
     /// of several that notice the same faults, one ejects. How often in a row that
     /// was done, or none where it was not this call's doing.
@@ -128,12 +122,6 @@ impl Load {
 
     fn ms(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.born).as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Since its birth.
-    #[must_use]
-    pub fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.born)
     }
 }
 
@@ -205,14 +193,15 @@ mod tests {
     #[test]
     fn ejection_ends_by_itself_and_success_forgives() {
         let born = Instant::now();
+        let ms = |ms| born + Duration::from_millis(ms);
         let load = Load::new(born);
         assert!(!load.was_ejected());
         assert_eq!((load.failed(), load.failed()), (1, 2));
-        assert_eq!(load.eject(born + Duration::from_millis(50)), 1);
+        assert_eq!(load.eject_once(born, ms(50)), Some(1));
         assert!(load.was_ejected());
-        assert!(load.is_ejected(born + Duration::from_millis(49)));
-        assert!(!load.is_ejected(born + Duration::from_millis(50)));
-        assert_eq!(load.eject(born + Duration::from_millis(90)), 2);
+        assert!(load.is_ejected(ms(49)));
+        assert!(!load.is_ejected(ms(50)));
+        assert_eq!(load.eject_once(ms(50), ms(90)), Some(2));
         load.succeeded();
         assert_eq!((load.failed(), load.ejections()), (1, 0));
     }

@@ -74,23 +74,28 @@ fn retired_and_refused_ones_are_never_chosen() {
     assert!(instances.iter().all(|one| one.load.outstanding() == 0));
 }
 
+/// Out of the choice from now on.
+fn eject(one: &Paired, until: Instant) {
+    assert_eq!(one.load.eject_once(Instant::now(), until), Some(1));
+}
+
 #[test]
 fn an_ejected_one_is_chosen_only_if_all_are() {
     let instances = instances(3);
     let later = Instant::now() + Duration::from_secs(60);
-    instances[0].load.eject(later);
-    instances[1].load.eject(later);
+    eject(&instances[0], later);
+    eject(&instances[1], later);
     assert_eq!(start(&instances, &Ask::default()), Some(3));
     // Even where it is the stale one, and the busiest.
     let _place = instances[2].load.begin();
     assert_eq!(start(&instances, &Ask { stale: Some(3), ..Ask::default() }), Some(3));
     // Of ejected ones the least bad: fewest ejections, then fewest requests.
-    instances[2].load.eject(later);
-    instances[0].load.eject(later);
+    eject(&instances[2], later);
+    assert_eq!(instances[0].load.eject_once(later, later + Duration::from_secs(1)), Some(2), "once more");
     assert_eq!(start(&instances, &Ask::default()), Some(2));
     assert_eq!(start(&instances, &Ask { refused: vec![2], ..Ask::default() }), Some(3));
     // And all of them, once their time is over.
-    let after = || Instant::now() + Duration::from_secs(61);
+    let after = || Instant::now() + Duration::from_secs(62);
     let turn = Cell::new(0);
     assert_eq!(choose(&instances, &Ask::default(), &turn, after).map(|one| one.backend.start), Some(1));
 }
@@ -105,7 +110,7 @@ fn the_wanted_one_is_chosen_where_it_can_be() {
     assert_eq!(start(&instances, &Ask { stale: Some(2), ..ask(102, &[]) }), Some(2));
     assert_eq!(start(&instances, &ask(7, &[])), Some(1), "unknown");
     assert_eq!(start(&instances, &ask(102, &[2])), Some(1), "refused");
-    instances[1].load.eject(later);
+    eject(&instances[1], later);
     assert_eq!(start(&instances, &ask(102, &[])), Some(1), "ejected");
     instances[2].load.retire();
     assert_eq!(start(&instances, &ask(103, &[])), Some(1), "retired");
@@ -115,7 +120,7 @@ fn the_wanted_one_is_chosen_where_it_can_be() {
 fn one_that_retires_between_look_and_begin_is_not_chosen() {
     let instances = instances(2);
     // It was ejected once, so the choice looks at the clock when the other has been ranked.
-    instances[1].load.eject(Instant::now() + Duration::from_millis(5));
+    eject(&instances[1], Instant::now() + Duration::from_millis(5));
     let _busy = instances[1].load.begin();
     let retire_meanwhile = || {
         instances[0].load.retire();

@@ -58,7 +58,10 @@ async fn a_client_whose_instance_cannot_be_chosen_gets_another() {
     type Prepare = fn(&Instance);
     let cases: [(&str, Prepare); 3] = [
         ("retired", |one| one.paired.load.retire()),
-        ("ejected", |one| assert_eq!(one.paired.load.eject(Instant::now() + Duration::from_secs(60)), 1)),
+        ("ejected", |one| {
+            let now = Instant::now();
+            assert_eq!(one.paired.load.eject_once(now, now + Duration::from_secs(60)), Some(1));
+        }),
         ("busy, and not named well", |one| std::mem::forget(one.paired.load.begin())),
     ];
     for (at, (why, prepare)) in cases.into_iter().enumerate() {
