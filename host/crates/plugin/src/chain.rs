@@ -3,12 +3,13 @@
 use crate::bindings::hooks::{
     completion, lifecycle, request_body, request_head, request_whole, response_body, response_head, response_whole,
 };
-use crate::compile::{Compiled, compile};
+use crate::code::Got;
+use crate::compile::Compiled;
 use crate::engine::PluginEngine;
 use crate::instance::{Blueprint, Unborn};
 use crate::jose::KeySets;
 use crate::link::{self, Hooks, LinkError};
-use crate::log::LogSink;
+use crate::log::{Level, LogSink};
 use crate::manifest::Manifest;
 use crate::matches::Matcher;
 use crate::metrics::Metrics;
@@ -17,7 +18,6 @@ use crate::plane::Plane;
 use crate::registration::Registration;
 use crate::settings::{Isolation, OnFault, PLUGINS_MAX, PlaneSettings, PluginSettings};
 use crate::state::Common;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::target::PathRules;
@@ -88,7 +88,8 @@ pub(crate) struct Loaded {
     pub(crate) deadline: Duration,
     pub(crate) instances_max: usize,
     pub(crate) recycle_requests: u64,
-    manifest: Option<Manifest>,
+    /// Kept for the next generation, which may want the same.
+    compiled: Arc<Compiled>,
 }
 
 impl Chain {
@@ -99,10 +100,9 @@ impl Chain {
     /// Everything that is wrong with any of them, at once.
     pub fn load(settings: &PlaneSettings, around: &Surroundings) -> Result<Self, Vec<LoadError>> {
         let mut errors = check_names(&settings.plugins);
-        let mut compiled = BTreeMap::new();
         let mut plugins = Vec::new();
         for (index, plugin) in settings.plugins.iter().enumerate().take(PLUGINS_MAX) {
-            match load_one(index, plugin, around, &mut compiled) {
+            match load_one(index, plugin, around) {
                 Ok(loaded) => plugins.push(Arc::new(loaded)),
                 Err(whys) => errors.extend(whys.into_iter().map(|why| why.of(index, plugin))),
             }
@@ -121,7 +121,7 @@ impl Chain {
 
     /// What each plugin says about itself, in order.
     pub fn manifests(&self) -> impl Iterator<Item = (&str, Option<&Manifest>)> {
-        self.plugins.iter().map(|plugin| (&*plugin.common.name, plugin.manifest.as_ref()))
+        self.plugins.iter().map(|plugin| (&*plugin.common.name, plugin.compiled.manifest.as_ref()))
     }
 }
 
@@ -173,18 +173,10 @@ fn check_names(plugins: &[PluginSettings]) -> Vec<LoadError> {
     errors
 }
 
-/// Several entries of one module share its compiled code.
-type Seen = BTreeMap<[u8; 32], Compiled>;
-
-fn load_one(
-    index: usize,
-    settings: &PluginSettings,
-    around: &Surroundings,
-    seen: &mut Seen,
-) -> Result<Loaded, Vec<Why>> {
+fn load_one(index: usize, settings: &PluginSettings, around: &Surroundings) -> Result<Loaded, Vec<Why>> {
     let matcher = Matcher::new(&settings.matches).map_err(Why::new)?;
     check_numbers(settings)?;
-    let compiled = compile_once(settings, around, seen)?;
+    let compiled = code(settings, around)?;
     let hooks = link::check(&compiled.component, settings.grants, &settings.names)
         .map_err(|errors| errors.into_iter().map(Why::from).collect::<Vec<_>>())?;
     let named = Named::new(&settings.names, &around.declared).map_err(Why::new)?;
@@ -216,7 +208,7 @@ fn load_one(
         deadline: settings.deadline,
         instances_max: usize::try_from(settings.instances_max).unwrap_or(usize::MAX),
         recycle_requests: settings.recycle_requests,
-        manifest: compiled.manifest,
+        compiled,
     })
 }
 
@@ -236,17 +228,16 @@ fn check_numbers(settings: &PluginSettings) -> Result<(), Vec<Why>> {
     Ok(())
 }
 
-fn compile_once(settings: &PluginSettings, around: &Surroundings, seen: &mut Seen) -> Result<Compiled, Vec<Why>> {
-    use sha2::Digest as _;
-    let key: [u8; 32] = sha2::Sha256::digest(&settings.module.bytes).into();
-    if let Some(compiled) = seen.get(&key) {
-        return Ok(compiled.clone());
-    }
-    let compiled = compile(&around.engine, &settings.module.bytes).map_err(|error| {
+/// The plugin's code; what was wrong with the code that was kept of it is told.
+fn code(settings: &PluginSettings, around: &Surroundings) -> Result<Arc<Compiled>, Vec<Why>> {
+    let got = around.engine.codes().get(&around.engine, &settings.module.bytes).map_err(|error| {
         vec![Why { import: None, help: error.help().map(str::to_owned), message: error.to_string() }]
     })?;
-    seen.insert(key, compiled.clone());
-    Ok(compiled)
+    let Got { code, warnings } = got;
+    for warning in &warnings {
+        around.log.write(&settings.name, Level::Warn, warning, &[]);
+    }
+    Ok(code)
 }
 
 fn blueprint(compiled: &Compiled, hooks: Hooks, common: &Arc<Common>) -> wasmtime::Result<Blueprint> {

@@ -61,44 +61,55 @@ impl CompileError {
 }
 
 /// A component that compiled.
-#[derive(Clone)]
 pub(crate) struct Compiled {
     pub(crate) component: Component,
     pub(crate) manifest: Option<Manifest>,
 }
 
-/// Compiles a component after looking at its outside.
+/// Compiles a component whose outside was looked at; gives its machine code as well
+/// where that was made apart, which `keep` demands.
 ///
 /// # Errors
-/// Says what the bytes are instead of a component.
-pub(crate) fn compile(engine: &PluginEngine, bytes: &[u8]) -> Result<Compiled, CompileError> {
-    look(bytes)?;
-    let manifest = Manifest::read(bytes)?;
+/// Says what is wrong with the component.
+pub(crate) fn compile(
+    engine: &PluginEngine,
+    bytes: &[u8],
+    keep: bool,
+) -> Result<(Component, Option<Vec<u8>>), CompileError> {
     let settings = engine.settings();
     if let Some(program) = &settings.compiler
         && let Elsewhere::Code(code) = compile_by(program, engine.allocator(), settings.backtraces, bytes)?
     {
-        return Ok(Compiled { component: load_compiled(engine.wasmtime(), &code)?, manifest });
+        return Ok((load_compiled(engine.wasmtime(), &code)?, Some(code)));
     }
-    let component =
-        Component::from_binary(engine.wasmtime(), bytes).map_err(|error| CompileError::Invalid(reason(&error)))?;
-    Ok(Compiled { component, manifest })
+    let invalid = |error| CompileError::Invalid(reason(&error));
+    if keep {
+        let code = engine.wasmtime().precompile_component(bytes).map_err(invalid)?;
+        return Ok((load_compiled(engine.wasmtime(), &code)?, Some(code)));
+    }
+    Ok((Component::from_binary(engine.wasmtime(), bytes).map_err(invalid)?, None))
 }
 
-/// Takes machine code that our own compiler made a moment ago.
+/// Takes machine code that our own compiler made, now or earlier.
 #[allow(unsafe_code, reason = "machine code can't be proven right by looking at it; its way to us is the proof")]
-fn load_compiled(engine: &Engine, code: &[u8]) -> Result<Component, CompileError> {
-    // SAFETY: `code` was written by this very executable, started by us for this one
-    // component, over a pipe that nobody else holds; the engine refuses code of another
-    // version, target or configuration by itself.
+pub(crate) fn load_compiled(engine: &Engine, code: &[u8]) -> Result<Component, CompileError> {
+    // SAFETY: `code` was made by this process, or by this very executable, started by us
+    // for this one component, over a pipe that nobody else holds; or it is what one of
+    // those had made, read back from a folder that only our user can write, under a
+    // digest whose key lies nowhere else. The engine refuses code of another version,
+    // target or configuration by itself.
     // JUSTIFICATION: compiling in a process of its own keeps its memory, and what a
-    // hostile component may do to a compiler, out of the host.
+    // hostile component may do to a compiler, out of the host; keeping the result spares
+    // each start seconds.
     let component = unsafe { Component::deserialize(engine, code) };
     component.map_err(|error| CompileError::Invalid(reason(&error)))
 }
 
 /// What can be said without parsing.
-fn look(bytes: &[u8]) -> Result<(), CompileError> {
+///
+/// # Errors
+/// Says what the bytes are instead of a component.
+pub(crate) fn look(bytes: &[u8]) -> Result<(), CompileError> {
     if bytes.len() > MODULE_BYTES_MAX {
         return Err(CompileError::TooLarge(bytes.len()));
     }

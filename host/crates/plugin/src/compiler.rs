@@ -7,6 +7,7 @@
 //! code to its standard output and ends. Its memory ends with it, and it is killed
 //! at [`COMPILE_MS_MAX`].
 
+use crate::cache::CODE_BYTES_MAX;
 use crate::compile::{CompileError, reason};
 use crate::engine::{Allocator, EngineSettings, config};
 use std::ffi::OsString;
@@ -23,6 +24,9 @@ pub const COMPILER_ARGUMENT: &str = "__gatelodge-compile";
 
 /// Longest compilation of one plugin, milliseconds; then the compiler is killed.
 pub const COMPILE_MS_MAX: u64 = 60_000;
+
+/// Longest answer, bytes; a longer one is cut, and then refused as broken code.
+const ANSWER_BYTES_MAX: u64 = 1 + CODE_BYTES_MAX as u64;
 
 /// First byte of an answer: machine code follows.
 const CODE: u8 = 0;
@@ -50,7 +54,7 @@ pub fn compiler_main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
 }
 
 /// Machine code must fit the engine that runs it: what its layout depends on.
-fn encode(allocator: Allocator, backtraces: bool) -> [String; 2] {
+pub(crate) fn encode(allocator: Allocator, backtraces: bool) -> [String; 2] {
     let slots = match allocator {
         Allocator::Pooling(slots) => slots.to_string(),
         Allocator::OnDemand => "on-demand".to_owned(),
@@ -113,7 +117,7 @@ fn ask(mut child: Child, bytes: &[u8], limit: Duration) -> Result<Vec<u8>, Compi
     let (done, answers) = sync_channel(1);
     let reader = std::thread::spawn(move || {
         let mut answer = Vec::new();
-        let read = output.read_to_end(&mut answer).map(|_| answer);
+        let read = (&mut output).take(ANSWER_BYTES_MAX).read_to_end(&mut answer).map(|_| answer);
         // The receiver may have given up at the limit.
         let _ = done.send(read);
     });

@@ -4,8 +4,11 @@
 //! dear), a pooling allocator whose slots are reset by `PAGEMAP_SCAN` where the kernel
 //! has it, 4 GiB reservations so that bounds checks vanish, and epochs, not fuel.
 
+use crate::cache::CodeCache;
+use crate::code::{CodeCounts, Codes};
 use crate::ticker::Ticker;
 use std::path::PathBuf;
+use std::sync::Arc;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// Linear memory that stays resident in an idle slot, bytes.
@@ -59,6 +62,7 @@ pub struct PluginEngine {
     ticker: Ticker,
     allocator: Allocator,
     settings: EngineSettings,
+    codes: Codes,
 }
 
 impl PluginEngine {
@@ -87,7 +91,7 @@ impl PluginEngine {
     fn with_ticker(engine: Engine, allocator: Allocator, settings: &EngineSettings) -> Result<Self, String> {
         let ticker =
             Ticker::start(engine.clone()).map_err(|error| format!("no thread for the plugin clock: {error}"))?;
-        Ok(Self { engine, ticker, allocator, settings: settings.clone() })
+        Ok(Self { engine, ticker, allocator, settings: settings.clone(), codes: Codes::default() })
     }
 
     /// Where instances live, for `status`.
@@ -100,6 +104,21 @@ impl PluginEngine {
     #[must_use]
     pub fn instances(&self) -> Option<u64> {
         self.engine.pooling_allocator_metrics().map(|metrics| metrics.component_instances())
+    }
+
+    /// From now on, compiled code is taken from and kept in this folder; none: nowhere.
+    pub fn use_cache(&self, cache: Option<Arc<CodeCache>>) {
+        self.codes.use_cache(cache);
+    }
+
+    /// How often code was compiled, and how often it did not have to be.
+    #[must_use]
+    pub fn code_counts(&self) -> CodeCounts {
+        self.codes.counts()
+    }
+
+    pub(crate) fn codes(&self) -> &Codes {
+        &self.codes
     }
 
     pub(crate) fn settings(&self) -> &EngineSettings {

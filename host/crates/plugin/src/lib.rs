@@ -24,8 +24,10 @@
 mod bindings;
 mod body;
 mod budget;
+mod cache;
 mod capability;
 mod chain;
+mod code;
 mod compile;
 mod compiler;
 mod digest;
@@ -58,7 +60,9 @@ mod whole;
 mod worker;
 
 pub use body::{CHUNK_BYTES_MAX, PluginBody};
+pub use cache::{CACHE_BYTES_MAX, CodeCache, cache_folder};
 pub use chain::{Chain, LoadError, Surroundings};
+pub use code::CodeCounts;
 pub use compile::{CompileError, MODULE_BYTES_MAX};
 pub use compiler::{COMPILE_MS_MAX, COMPILER_ARGUMENT, compiler_main};
 pub use digest::sha256_hex;

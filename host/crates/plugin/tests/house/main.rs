@@ -7,6 +7,7 @@ mod clock;
 mod faults;
 mod harness;
 mod hooks;
+mod life;
 mod lifetimes;
 #[cfg(target_os = "linux")]
 mod preempted;

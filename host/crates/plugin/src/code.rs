@@ -1,0 +1,148 @@
+//! Compiled code of the process: each component once, however many plugins, workers and
+//! generations run it.
+
+use crate::cache::{CodeCache, NotLoaded};
+use crate::compile::{CompileError, Compiled, compile, load_compiled};
+use crate::engine::PluginEngine;
+use crate::manifest::Manifest;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::hash::{Hash as _, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// The code that some generation uses, and where more is kept.
+#[derive(Default)]
+pub(crate) struct Codes {
+    /// Lives as long as a plugin that runs it, in whichever generation.
+    alive: Mutex<BTreeMap<[u8; 32], Weak<Compiled>>>,
+    cache: Mutex<Option<Arc<CodeCache>>>,
+    compiled: AtomicU64,
+    cached: AtomicU64,
+    shared: AtomicU64,
+    rejected: AtomicU64,
+}
+
+/// How often code was come by in which way, since the engine was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CodeCounts {
+    /// Components that were compiled.
+    pub compiled: u64,
+    /// Components whose code was in the cache.
+    pub cached: u64,
+    /// Components whose code another plugin or generation was running.
+    pub shared: u64,
+    /// Files of the cache that were not loaded, because they were not as they had been written.
+    pub rejected: u64,
+}
+
+/// A component's code.
+pub(crate) struct Got {
+    pub(crate) code: Arc<Compiled>,
+    /// What the operator should hear.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Codes {
+    pub(crate) fn use_cache(&self, cache: Option<Arc<CodeCache>>) {
+        *self.cache.lock().unwrap_or_else(PoisonError::into_inner) = cache;
+    }
+
+    pub(crate) fn counts(&self) -> CodeCounts {
+        CodeCounts {
+            compiled: self.compiled.load(Ordering::Relaxed),
+            cached: self.cached.load(Ordering::Relaxed),
+            shared: self.shared.load(Ordering::Relaxed),
+            rejected: self.rejected.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The code of a component: from memory, from the cache, or compiled.
+    pub(crate) fn get(&self, engine: &PluginEngine, bytes: &[u8]) -> Result<Got, CompileError> {
+        let digest: [u8; 32] = Sha256::digest(bytes).into();
+        if let Some(code) = self.alive().get(&digest).and_then(Weak::upgrade) {
+            self.shared.fetch_add(1, Ordering::Relaxed);
+            return Ok(Got { code, warnings: Vec::new() });
+        }
+        let mut warnings = Vec::new();
+        let code = Arc::new(self.fresh(engine, bytes, &digest, &mut warnings)?);
+        let mut alive = self.alive();
+        alive.retain(|_, code| code.strong_count() > 0);
+        alive.insert(digest, Arc::downgrade(&code));
+        Ok(Got { code, warnings })
+    }
+
+    fn fresh(
+        &self,
+        engine: &PluginEngine,
+        bytes: &[u8],
+        digest: &[u8; 32],
+        warnings: &mut Vec<String>,
+    ) -> Result<Compiled, CompileError> {
+        crate::compile::look(bytes)?;
+        let manifest = Manifest::read(bytes)?;
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let name = cache.as_ref().map(|_| name(engine, digest)).unwrap_or_default();
+        if let Some(cache) = &cache {
+            match cached(engine, cache, &name) {
+                Ok(component) => {
+                    self.cached.fetch_add(1, Ordering::Relaxed);
+                    return Ok(Compiled { component, manifest });
+                }
+                Err(NotLoaded::Missing) => {}
+                Err(NotLoaded::Rejected(what)) => {
+                    self.rejected.fetch_add(1, Ordering::Relaxed);
+                    warnings.push(what);
+                }
+            }
+        }
+        let (component, code) = compile(engine, bytes, cache.is_some())?;
+        self.compiled.fetch_add(1, Ordering::Relaxed);
+        if let (Some(cache), Some(code)) = (&cache, &code) {
+            warnings.extend(cache.store(&name, code).err());
+        }
+        Ok(Compiled { component, manifest })
+    }
+
+    fn alive(&self) -> std::sync::MutexGuard<'_, BTreeMap<[u8; 32], Weak<Compiled>>> {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Code from the cache, proven to be our own writing.
+fn cached(engine: &PluginEngine, cache: &CodeCache, name: &str) -> Result<wasmtime::component::Component, NotLoaded> {
+    let code = cache.load(name)?;
+    load_compiled(engine.wasmtime(), &code).map_err(|error| {
+        cache.remove(name);
+        NotLoaded::Rejected(format!("{name} in the code cache does not fit this host: {error}"))
+    })
+}
+
+/// Under which name code is kept: what it was made from, and all that its making depends on.
+fn name(engine: &PluginEngine, component: &[u8; 32]) -> String {
+    let mut depends = Depends(Sha256::new());
+    // The engine's version, its settings, and what the processor can do.
+    engine.wasmtime().precompile_compatibility_hash().hash(&mut depends);
+    let [slots, backtraces] = crate::compiler::encode(engine.allocator(), engine.settings().backtraces);
+    for text in [env!("CARGO_PKG_VERSION"), std::env::consts::ARCH, &slots, &backtraces] {
+        text.hash(&mut depends);
+    }
+    format!("{}-{}", hex(component), hex(&depends.0.finalize()[..16]))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A hasher whose result is the same in every build.
+struct Depends(Sha256);
+
+impl Hasher for Depends {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.clone().finalize().first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
+    }
+}
