@@ -2,11 +2,12 @@
 
 use crate::cli::{CheckArgs, Output};
 use crate::exit::Exit;
+use crate::lasting::Lasting;
 use crate::load::{Loaded, load};
 use crate::{plugins, settle};
 use config::effective::Effective;
 use config::{Problem, Problems, Severity};
-use plugin::{Level, LogSink, Metrics};
+use plugin::{Level, LogSink};
 use std::io::Write;
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ fn examine(args: &CheckArgs) -> (Option<Loaded>, Vec<Problem>) {
         Ok(loaded) => {
             let mut problems = loaded.document.warnings.clone().into_vec();
             let rules = settle::path_rules(&loaded);
-            if let Err(found) = plugins::load(&loaded, &args.site.plugin, rules, Arc::new(Silent), &Metrics::new()) {
+            if let Err(found) = plugins::load(&loaded, &args.site.plugin, rules, Arc::new(Silent), &Lasting::new()) {
                 problems.extend(found);
             }
             (Some(loaded), problems)

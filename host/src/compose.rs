@@ -6,6 +6,7 @@ use crate::counters::{Counters, WorkerCounters};
 use crate::desk::{Desk, say};
 use crate::exit::Exit;
 use crate::generation::{Alive, Plan};
+use crate::lasting::Lasting;
 use crate::orders::Orders;
 use crate::prepare::{self, Built, Found};
 use crate::reload::{ASKS_MAX, Last, Reloader};
@@ -17,7 +18,6 @@ use config::Problems;
 use edge::{Door, DrainOrder, DrainReport};
 use observe::event::Line;
 use observe::{Level, Log, LogWriter};
-use plugin::Metrics;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -74,7 +74,7 @@ struct House {
     args: RunArgs,
     found: Found,
     built: Built,
-    metrics: Arc<Metrics>,
+    lasting: Arc<Lasting>,
     writer: LogWriter,
 }
 
@@ -88,13 +88,13 @@ fn prepare_house(args: &RunArgs) -> Result<House, Exit> {
         complain(&format!("gatelodge: no thread for the log: {error}"));
         Exit::Failed
     })?;
-    let metrics = Metrics::new();
-    let built = prepare::build(&found, args, &writer.log(), &metrics).map_err(|problems| {
+    let lasting = Lasting::new();
+    let built = prepare::build(&found, args, &writer.log(), &lasting).map_err(|problems| {
         writer.flush();
         refuse(problems)
     })?;
     prepare::warn(&writer.log(), &found.loaded.document.warnings);
-    Ok(House { args: args.clone(), found, built, metrics, writer })
+    Ok(House { args: args.clone(), found, built, lasting, writer })
 }
 
 impl House {
@@ -104,7 +104,7 @@ impl House {
     /// A listener that can't be had, a thread that the system does not give, a
     /// worker that failed.
     fn live(self, ground: Ground) -> anyhow::Result<()> {
-        let Self { args, found, built, metrics, writer } = self;
+        let Self { args, found, built, lasting, writer } = self;
         let log = writer.log();
         let Ground { runtime, watching } = ground;
         let settled = &found.settled;
@@ -138,7 +138,7 @@ impl House {
             waiting: Arc::default(),
             drain: drain_rx,
         };
-        let workers = Workers::start(common, door, Arc::clone(&metrics))?;
+        let workers = Workers::start(common, door, &lasting)?;
         let house = StatusHouse {
             app_dir: found.loaded.root.clone(),
             urls: urls.clone(),
@@ -159,7 +159,7 @@ impl House {
             args,
             current: found,
             log,
-            metrics,
+            lasting,
             control: app.control.clone(),
             edge,
             plans,
@@ -205,9 +205,9 @@ struct Workers {
 }
 
 impl Workers {
-    fn start(common: Common, door: Door, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
+    fn start(common: Common, door: Door, lasting: &Lasting) -> anyhow::Result<Self> {
         let mut threads = Vec::new();
-        let mut counters = Counters { workers: Vec::new(), plugins: metrics };
+        let mut counters = Counters { workers: Vec::new(), plugins: Arc::clone(&lasting.metrics) };
         for (index, listeners) in door.into_workers().into_iter().enumerate() {
             let own_counters = WorkerCounters::default();
             let index = u16::try_from(index).unwrap_or(u16::MAX);

@@ -10,6 +10,7 @@ mod counters;
 mod desk;
 mod exit;
 mod generation;
+mod lasting;
 mod load;
 mod orders;
 mod plugins;

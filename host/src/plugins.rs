@@ -1,13 +1,13 @@
 //! From `[[plugin]]` entries and `--plugin` flags to a loaded chain.
 
+use crate::lasting::Lasting;
 use crate::load::{Loaded, flag};
-use crate::settle;
 use config::plugins_toml::{self, FaultPolicy, Isolation, Module, Plugin};
 use config::{Position, Problem, Severity, modules};
 use plugin::{
-    Chain, Declared, EngineSettings, GrantedNames, Grants, KeySets, LimiterSettings, LogSink, MODULE_BYTES_MAX,
-    Manifest, MatchSettings, Metrics, ModuleSource, OnFault, PlaneSettings, PluginEngine, PluginSettings,
-    SECRET_BYTES_MAX, Secrets, StoreSettings, Stores, Surroundings, WhenFull,
+    Chain, Declared, GrantedNames, Grants, KeySets, LimiterSettings, LogSink, MODULE_BYTES_MAX, Manifest,
+    MatchSettings, ModuleSource, OnFault, PlaneSettings, PluginSettings, SECRET_BYTES_MAX, Secrets, StoreSettings,
+    Stores, Surroundings, WhenFull,
 };
 use std::io::Read as _;
 use std::path::Path;
@@ -41,7 +41,7 @@ pub(crate) fn load(
     flags: &[String],
     path_rules: PathRules,
     log: Arc<dyn LogSink>,
-    metrics: &Arc<Metrics>,
+    lasting: &Lasting,
 ) -> Result<Arc<Chain>, Vec<Problem>> {
     let mut problems = Vec::new();
     let document = &loaded.document.plugins_toml;
@@ -66,15 +66,14 @@ pub(crate) fn load(
             }
         }
     }
-    let settings = EngineSettings { compiler: Some(settle::own_executable()), ..EngineSettings::default() };
-    let engine = match PluginEngine::new(&settings) {
-        Ok(engine) => Arc::new(engine),
+    let engine = match lasting.engine() {
+        Ok(engine) => engine,
         Err(what) => {
             problems.push(flag("plugins", what, "plugins can't run on this machine"));
             return Err(problems);
         }
     };
-    let (key_sets, metrics) = (Arc::new(key_sets), Arc::clone(metrics));
+    let (key_sets, metrics) = (Arc::new(key_sets), Arc::clone(&lasting.metrics));
     let around = Surroundings { engine, key_sets, log, metrics, declared, path_rules };
     let settings = PlaneSettings { plugins: entries.iter().map(|entry| entry.settings.clone()).collect() };
     match Chain::load(&settings, &around) {

@@ -1,6 +1,7 @@
 //! From files and flags to everything that a generation needs; nothing is started.
 
 use crate::cli::{Output, RunArgs};
+use crate::lasting::Lasting;
 use crate::load::{Loaded, load};
 use crate::settle::{self, Overrides, Settled, settle};
 use crate::site::MappedSite;
@@ -8,7 +9,7 @@ use crate::{plugins, tell};
 use config::{Problems, mapping};
 use observe::event::Line;
 use observe::{Format, Level, Log};
-use plugin::{Chain, LogSink, Metrics};
+use plugin::{Chain, LogSink};
 use std::sync::Arc;
 
 /// Both files, understood, and what follows from them for each room but `plugin`.
@@ -51,11 +52,11 @@ pub(crate) fn find(args: &RunArgs) -> Result<Found, Problems> {
 ///
 /// # Errors
 /// Every problem of every plugin, with the warnings about the files.
-pub(crate) fn build(found: &Found, args: &RunArgs, log: &Log, metrics: &Arc<Metrics>) -> Result<Built, Problems> {
+pub(crate) fn build(found: &Found, args: &RunArgs, log: &Log, lasting: &Lasting) -> Result<Built, Problems> {
     let loaded = &found.loaded;
     let sink: Arc<dyn LogSink> = Arc::new(tell::PluginLines(log.clone()));
     let rules = settle::path_rules(loaded);
-    let chain = plugins::load(loaded, &args.site.plugin, rules, sink, metrics).map_err(|more| {
+    let chain = plugins::load(loaded, &args.site.plugin, rules, sink, lasting).map_err(|more| {
         let mut problems = loaded.document.warnings.clone().into_vec();
         problems.extend(more);
         Problems::new(problems)

@@ -6,13 +6,13 @@
 
 use crate::cli::RunArgs;
 use crate::generation::{Alive, Plan};
+use crate::lasting::Lasting;
 use crate::prepare::{self, Built, Found};
 use crate::watching::Targets;
 use config::{Position, Problem, Problems, Severity};
 use edge::EdgeSettings;
 use observe::event::Line;
 use observe::{Level, Log};
-use plugin::Metrics;
 use process::{Control, NotReplaced, Why};
 use std::path::PathBuf;
 use std::pin::pin;
@@ -136,8 +136,8 @@ pub(crate) struct Reloader {
     pub(crate) current: Found,
     /// The log.
     pub(crate) log: Log,
-    /// What plugins count, over all generations.
-    pub(crate) metrics: Arc<Metrics>,
+    /// What plugins keep over all generations.
+    pub(crate) lasting: Arc<Lasting>,
     /// Process supervision.
     pub(crate) control: Control,
     /// The front door's settings.
@@ -247,10 +247,10 @@ impl Reloader {
 
     /// Everything that may fail, beside the running generation.
     async fn prepare(&self) -> Result<(Found, Built), Problems> {
-        let (args, log, metrics) = (self.args.clone(), self.log.clone(), Arc::clone(&self.metrics));
+        let (args, log, lasting) = (self.args.clone(), self.log.clone(), Arc::clone(&self.lasting));
         let task = tokio::task::spawn_blocking(move || {
             let found = prepare::find(&args)?;
-            let built = prepare::build(&found, &args, &log, &metrics)?;
+            let built = prepare::build(&found, &args, &log, &lasting)?;
             Ok((found, built))
         });
         let (found, built) = task.await.unwrap_or_else(|_| Err(broken()))?;

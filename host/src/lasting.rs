@@ -1,0 +1,33 @@
+//! What plugins keep over all generations of a process.
+
+use crate::settle;
+use plugin::{EngineSettings, Metrics, PluginEngine};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One for the process: a reload changes plugins, not what they run on.
+pub(crate) struct Lasting {
+    /// What plugins count.
+    pub(crate) metrics: Arc<Metrics>,
+    engine: Mutex<Option<Arc<PluginEngine>>>,
+}
+
+impl Lasting {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { metrics: Metrics::new(), engine: Mutex::default() })
+    }
+
+    /// What plugins run on, made when it is asked for first.
+    ///
+    /// # Errors
+    /// Plugins can't run on this machine; the text says why.
+    pub(crate) fn engine(&self) -> Result<Arc<PluginEngine>, String> {
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = &*engine {
+            return Ok(Arc::clone(engine));
+        }
+        let settings = EngineSettings { compiler: Some(settle::own_executable()), ..EngineSettings::default() };
+        let made = Arc::new(PluginEngine::new(&settings)?);
+        *engine = Some(Arc::clone(&made));
+        Ok(made)
+    }
+}
