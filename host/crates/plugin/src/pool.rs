@@ -12,10 +12,10 @@ use wire::fault::PluginFault;
 #[derive(Default)]
 pub(crate) struct Pool {
     /// Ready ones; the last used is the next used, its memory is still in the cache.
-    idle: Vec<Instance>,
+    idle: Vec<Box<Instance>>,
     /// With `isolation = "request"`: instances between their exchange's request and
     /// response, by exchange, oldest first.
-    held: VecDeque<(u64, Instance)>,
+    held: VecDeque<(u64, Box<Instance>)>,
     breaker: Breaker,
     /// Instances that are out, with a body each.
     lent: usize,
@@ -32,7 +32,7 @@ pub(crate) enum Next {
 
 impl Pool {
     /// An instance for a hook, with its deadline armed.
-    pub(crate) fn take(&mut self, loaded: &Loaded, exchange: u64) -> Result<Instance, Broken> {
+    pub(crate) fn take(&mut self, loaded: &Loaded, exchange: u64) -> Result<Box<Instance>, Broken> {
         let ready = match loaded.isolation {
             Isolation::Instance => self.idle.pop(),
             Isolation::Request => self.take_held(exchange),
@@ -49,7 +49,7 @@ impl Pool {
     }
 
     /// Takes an instance back after a hook that went well.
-    pub(crate) fn put(&mut self, loaded: &Loaded, exchange: u64, instance: Instance, next: Next) {
+    pub(crate) fn put(&mut self, loaded: &Loaded, exchange: u64, instance: Box<Instance>, next: Next) {
         match (loaded.isolation, next) {
             (Isolation::Instance, _) => {
                 let worn = instance.calls >= loaded.recycle_requests || instance.above_watermark();
@@ -68,7 +68,7 @@ impl Pool {
     }
 
     /// An instance for the length of a body, which no other exchange gets meanwhile.
-    pub(crate) fn lend(&mut self, loaded: &Loaded, exchange: u64) -> Result<Instance, Broken> {
+    pub(crate) fn lend(&mut self, loaded: &Loaded, exchange: u64) -> Result<Box<Instance>, Broken> {
         if self.lent >= loaded.instances_max {
             let text = format!("{} bodies are open already: instances_max of this worker", self.lent);
             return Err(Broken::new(PluginFault::Memory, text));
@@ -93,15 +93,16 @@ impl Pool {
         drop(self.take_held(exchange));
     }
 
-    fn take_held(&mut self, exchange: u64) -> Option<Instance> {
+    fn take_held(&mut self, exchange: u64) -> Option<Box<Instance>> {
         let at = self.held.iter().position(|(id, _)| *id == exchange)?;
         self.held.remove(at).map(|(_, instance)| instance)
     }
 }
 
 /// A new instance, configured, whose registration is the one that was loaded.
-fn fresh(loaded: &Loaded) -> Result<Instance, Broken> {
-    let (mut instance, told) = loaded.blueprint.start(loaded.deadline, false)?;
+fn fresh(loaded: &Loaded) -> Result<Box<Instance>, Broken> {
+    let (instance, told) = loaded.blueprint.start(loaded.deadline, false)?;
+    let mut instance = Box::new(instance);
     if !loaded.registration.is_as_told(&told) {
         let text = "configure answered another registration than at load";
         return Err(Broken::new(PluginFault::Configure, text));

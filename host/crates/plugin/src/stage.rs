@@ -35,7 +35,7 @@ pub(crate) struct Stage {
     mode: Mode,
     exchange: u64,
     /// `None` once it is closed.
-    open: Option<(Instance, ResourceAny)>,
+    open: Option<(Box<Instance>, ResourceAny)>,
     /// It has changed bytes, so that the body can't go on without it.
     changed: bool,
 }
