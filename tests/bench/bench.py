@@ -1,4 +1,8 @@
-"""CPU per request of Gatelodge, nginx and HAProxy, interleaved in one run.
+"""CPU per request of Gatelodge and its peers, interleaved in one run.
+
+`--peers proxies`: nginx and HAProxy beside Gatelodge without, with one and with
+five plugins. `--peers plugins`: nginx with Lua and Envoy with a V8 filter that
+do the same work as Gatelodge's plugin, each without, with one and with five.
 
 Each proxy has one worker and its own backend: an nginx that answers three
 bytes. One proxy at a time gets load from `wrk -t1 -c64` (keep-alive GET); the
@@ -33,7 +37,7 @@ http {{
 }}
 """
 
-NGINX = """daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr crit;
+NGINX = """{modules}daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr crit;
 events {{ worker_connections 1024; }}
 http {{
   access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s;
@@ -43,11 +47,64 @@ http {{
   server {{
     listen 127.0.0.1:{port};
     location / {{
-      proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
+{filters}      proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $remote_addr:$remote_port; proxy_set_header X-Forwarded-Proto $scheme;
     }}
   }}
 }}
+"""
+
+LUA_MODULES = [f"/usr/lib/nginx/modules/{name}.so" for name in ("ndk_http_module", "ngx_http_lua_module")]
+
+LUA = """      do
+        local agent, accept = ngx.var.http_user_agent, ngx.var.http_accept
+        local seen = "one"
+        if agent and accept then seen = "both" elseif not agent and not accept then seen = "none" end
+        ngx.req.set_header("x-seen", seen)
+      end
+"""
+
+ENVOY_FILTER = """
+          - name: p{number}
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+              config:
+                name: p{number}
+                root_id: p{number}
+                vm_config:
+                  vm_id: p{number}
+                  runtime: envoy.wasm.runtime.v8
+                  code: {{local: {{filename: "{filter}"}}}}"""
+
+ENVOY = """
+static_resources:
+  listeners:
+  - name: in
+    address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: in
+          use_remote_address: true
+          generate_request_id: false
+          http_filters:{filters}
+          - name: envoy.filters.http.router
+            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes: [{{match: {{prefix: "/"}}, route: {{cluster: app}}}}]
+  clusters:
+  - name: app
+    type: STATIC
+    load_assignment:
+      cluster_name: app
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {backend}}}}}}}
 """
 
 HAPROXY = """global
@@ -78,6 +135,10 @@ BACKEND_SH = """set -eu
 sed "s/@PORT@/$ASPNETCORE_PORT/" backend.conf.in > backend.conf
 exec {nginx} -p "$PWD" -e stderr -c "$PWD/backend.conf"
 """
+
+
+def lua(filters):
+    return f"      rewrite_by_lua_block {{\n{LUA * filters}      }}\n" if filters else ""
 
 
 class Proxy:
@@ -179,11 +240,27 @@ class Bench:
         wait_for(port)
         return port
 
-    def peer_nginx(self):
+    def peer_nginx(self, filters=0):
+        """nginx; with `filters`, that many Lua blocks, each doing a plugin's work."""
         port = free_port()
-        master = self.start_nginx("nginx", NGINX, port=port, backend=self.backend("nginx-backend"))
+        folder = f"nginx-{filters}"
+        modules = "".join(f"load_module {name}; " for name in LUA_MODULES) if filters else ""
+        backend = self.backend(f"{folder}-backend")
+        # A location takes one block: it repeats the work.
+        master = self.start_nginx(folder, NGINX, port=port, backend=backend, modules=modules, filters=lua(filters))
         wait_for(port)
-        return Proxy("nginx", port, children(master.pid))
+        return Proxy(f"nginx, {filters} Lua" if filters else "nginx", port, children(master.pid))
+
+    def peer_envoy(self, filters):
+        port = free_port()
+        chain = "".join(ENVOY_FILTER.format(number=n, filter=self.args.envoy_filter) for n in range(filters))
+        folder = f"envoy-{filters}"
+        text = ENVOY.format(port=port, backend=self.backend(f"{folder}-backend"), filters=chain)
+        conf = self.write(text, folder, "envoy.yaml")
+        command = [self.args.envoy, "-c", conf, "--concurrency", "1", "--disable-hot-restart", "-l", "off"]
+        process = self.start(command)
+        wait_for(port)
+        return Proxy(f"Envoy, {filters} V8" if filters else "Envoy", port, [process.pid])
 
     def peer_haproxy(self):
         port = free_port()
@@ -192,15 +269,17 @@ class Bench:
         wait_for(port)
         return Proxy("HAProxy", port, [process.pid])
 
-    def gatelodge(self, name, plugins):
-        site = f"gatelodge-{plugins}"
+    def gatelodge(self, plugins, isolation=None):
+        site = f"gatelodge-{plugins}-{isolation}"
         folder = os.path.dirname(self.write(WEB_CONFIG, site, "web.config"))
         self.write(BACKEND.format(folder=folder, port="@PORT@"), site, "backend.conf.in")
         self.write(BACKEND_SH.format(nginx=self.nginx), site, "backend.sh")
+        more = f'isolation = "{isolation}"\n' if isolation else ""
         if plugins:
             shutil.copy(self.args.plugin, self.path(site, "plugin.wasm"))
             entries = "".join(
-                f'[[plugin]]\nname = "p{n}"\nmodule = "plugin.wasm"\n[plugin.grants]\nlog = true\n' for n in range(plugins)
+                f'[[plugin]]\nname = "p{n}"\nmodule = "plugin.wasm"\n{more}[plugin.grants]\nlog = true\n'
+                for n in range(plugins)
             )
             self.write(entries, site, "plugins.toml")
         command = [self.args.gatelodge, "run", folder, "--listen", "http://127.0.0.1:0", "--workers", "1"]
@@ -214,7 +293,17 @@ class Bench:
         self.stack.enter_context(open_drain(process.stderr))
         port = int(found.group(1))
         wait_for(port)
-        return Proxy(name, port, [process.pid])
+        what = {0: "no plugin", 1: "1 plugin"}.get(plugins, f"{plugins} plugins")
+        return Proxy(f"Gatelodge, {what}{', fresh' if isolation == 'request' else ''}", port, [process.pid])
+
+    def participants(self):
+        if self.args.peers == "proxies":
+            return [self.peer_nginx(), self.peer_haproxy(), *map(self.gatelodge, (0, 1, 5))]
+        return [
+            self.peer_nginx(), self.peer_nginx(1), self.peer_nginx(5),
+            self.peer_envoy(0), self.peer_envoy(1), self.peer_envoy(5),
+            *map(self.gatelodge, (0, 1, 5)), self.gatelodge(1, "request"),
+        ]
 
 
 @contextlib.contextmanager
@@ -271,17 +360,32 @@ def report(proxies):
         numbers = [row["us_min"], row["us_median"], row["ratio_min"], row["ratio_median"]]
         print(f"{row['name']:<24}" + "".join(f"{n:>12.2f}" for n in numbers)
               + f"{row['requests_per_second']:>12.0f}{row['idle_mib']:>12.1f}{row['loaded_mib']:>12.1f}")
-    by_name = {row["name"]: row["us_min"] for row in rows}
-    none, one, five = (by_name.get(f"Gatelodge, {what}") for what in ("no plugin", "1 plugin", "5 plugins"))
-    if none and one and five:
-        print(f"\na plugin's head hook costs {one - none:.2f} us (one), {(five - none) / 5:.2f} us each (five); by minima")
+    further(rows)
     return rows
+
+
+def further(rows):
+    """What each plugin costs, and what one more of them does beside four others."""
+    by_name = {row["name"]: row["us_min"] for row in rows}
+    chains = [
+        ("Gatelodge", "Gatelodge, no plugin", "Gatelodge, 1 plugin", "Gatelodge, 5 plugins"),
+        ("nginx with Lua", "nginx", "nginx, 1 Lua", "nginx, 5 Lua"),
+        ("Envoy with V8", "Envoy", "Envoy, 1 V8", "Envoy, 5 V8"),
+    ]
+    print("\nby minima, us of CPU: the first plugin / each further one")
+    for name, *chain in chains:
+        none, one, five = map(by_name.get, chain)
+        if none and one and five:
+            print(f"{name:<24}{one - none:>8.2f} /{(five - one) / 4:>6.2f}")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--gatelodge", required=True)
     parser.add_argument("--plugin", required=True)
+    parser.add_argument("--peers", choices=["proxies", "plugins"], default="proxies")
+    parser.add_argument("--envoy", help="Envoy's binary, for `--peers plugins`")
+    parser.add_argument("--envoy-filter", help="the compiled tests/bench/envoy-filter")
     parser.add_argument("--out", required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
@@ -290,13 +394,7 @@ def main():
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="gatelodge-bench-"))
         bench = Bench(args, stack, folder)
-        proxies = [
-            bench.peer_nginx(),
-            bench.peer_haproxy(),
-            bench.gatelodge("Gatelodge, no plugin", 0),
-            bench.gatelodge("Gatelodge, 1 plugin", 1),
-            bench.gatelodge("Gatelodge, 5 plugins", 5),
-        ]
+        proxies = bench.participants()
         for proxy in proxies:
             proxy.idle_bytes = proxy.resident()
         for proxy in proxies:  # warm-up
@@ -308,7 +406,7 @@ def main():
                 measure(proxy, args.seconds)
         rows = report(proxies)
         raw = {"machine": platform.platform(), "cpus": os.cpu_count(), "seconds": args.seconds, "proxies": rows}
-        out = os.path.join(args.out, time.strftime("bench-%Y%m%d-%H%M%S.json", time.gmtime()))
+        out = os.path.join(args.out, time.strftime(f"bench-{args.peers}-%Y%m%d-%H%M%S.json", time.gmtime()))
         with open(out, "w") as file:
             json.dump(raw, file, indent=1)
         print(f"\nraw numbers: {out}")
