@@ -18,15 +18,18 @@ use config::Problems;
 use edge::{Door, DrainOrder, DrainReport};
 use observe::event::Line;
 use observe::{Level, Log, LogWriter};
+use plugin::Timers;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 /// Orders over the admin address that may wait.
 const ADMIN_ORDERS_MAX: usize = 8;
+/// How long the last ticks of plugins' timers are waited for.
+const LAST_TICK_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Serves until told to stop.
 pub(crate) fn run(args: &RunArgs) -> Exit {
@@ -123,6 +126,7 @@ impl House {
         let (edge, edge_rx) = watch::channel(Arc::new(settled.edge.clone()));
         let mut alive = Alive::default();
         alive.add(&built.site);
+        let (timers, chain) = (lasting.timers.clone(), Arc::clone(&built.chain));
         let (plans, plans_rx) = watch::channel(Plan::new(1, settled, built));
         let (taken_tx, taken) = mpsc::channel(settled.workers.into());
         let (targets, targets_rx) = watch::channel(Arc::new(first_targets));
@@ -139,6 +143,8 @@ impl House {
             drain: drain_rx,
         };
         let workers = Workers::start(common, door, &lasting)?;
+        timers.switch(&chain);
+        drop(chain);
         let house = StatusHouse {
             app_dir: found.loaded.root.clone(),
             urls: urls.clone(),
@@ -170,7 +176,7 @@ impl House {
         };
         runtime.spawn(reloader.run(asked));
         announce(&writer, &urls);
-        let ended = runtime.block_on(serve(workers, app, desk, admin));
+        let ended = runtime.block_on(serve(workers, app, desk, admin, timers));
         writer.flush();
         ended
     }
@@ -186,8 +192,13 @@ fn announce(writer: &LogWriter, urls: &[String]) {
 
 /// Serves until told to stop, then locks up: the app outlives the last request,
 /// and nothing outlives the app's stop.
-async fn serve(workers: Workers, app: App, mut desk: Desk, admin: AdminDoor) -> anyhow::Result<()> {
+async fn serve(workers: Workers, app: App, mut desk: Desk, admin: AdminDoor, timers: Timers) -> anyhow::Result<()> {
     let ended = workers.serve(&mut desk).await;
+    // No request sees what they would do now.
+    let quiet = tokio::task::spawn_blocking(move || timers.stop(LAST_TICK_TIME_MAX)).await;
+    if !matches!(quiet, Ok(true)) {
+        say(&desk.log, "stopping", "a plugin's timer still runs: it ends with the host");
+    }
     let report = app.stop(&mut desk).await;
     admin.close().await;
     match report {
@@ -207,7 +218,8 @@ struct Workers {
 impl Workers {
     fn start(common: Common, door: Door, lasting: &Lasting) -> anyhow::Result<Self> {
         let mut threads = Vec::new();
-        let mut counters = Counters { workers: Vec::new(), plugins: Arc::clone(&lasting.metrics) };
+        let (plugins, stores) = (Arc::clone(&lasting.metrics), Arc::clone(&lasting.stores));
+        let mut counters = Counters { workers: Vec::new(), plugins, stores };
         for (index, listeners) in door.into_workers().into_iter().enumerate() {
             let own_counters = WorkerCounters::default();
             let index = u16::try_from(index).unwrap_or(u16::MAX);

@@ -3,7 +3,7 @@
 use observe::event::{Event, Fields};
 use observe::metrics::{Shard, totals};
 use observe::{Level, Log};
-use plugin::{MetricValue, Metrics};
+use plugin::{MetricValue, Metrics, Stores};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +28,8 @@ pub(crate) struct Counters {
     pub(crate) workers: Vec<WorkerCounters>,
     /// What plugins count, and their faults.
     pub(crate) plugins: Arc<Metrics>,
+    /// What plugins keep.
+    pub(crate) stores: Arc<Stores>,
 }
 
 /// Names of the front door's counters; each stands for a limit or an event of a connection.
@@ -93,6 +95,14 @@ impl Counters {
         for fault in self.plugins.faults() {
             let name = format!("plugin_faults_{}_total", fault.kind.as_str().replace('-', "_"));
             plugins.entry(fault.plugin).or_default().push((name, fault.count));
+        }
+        for (plugin, count) in self.plugins.held_over() {
+            plugins.entry(plugin).or_default().push(("plugin_bodies_held_over_total".to_owned(), count));
+        }
+        for ticks in self.plugins.ticks() {
+            let values = plugins.entry(ticks.plugin).or_default();
+            values.push(("plugin_timer_ticks_total".to_owned(), ticks.begun));
+            values.push(("plugin_timer_ticks_skipped_total".to_owned(), ticks.skipped));
         }
         let mut left_out: BTreeMap<String, u64> = BTreeMap::new();
         for metric in self.plugins.snapshot() {

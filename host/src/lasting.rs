@@ -1,19 +1,24 @@
 //! What plugins keep over all generations of a process.
 
 use crate::settle;
-use plugin::{EngineSettings, Metrics, PluginEngine};
+use plugin::{EngineSettings, Metrics, PluginEngine, Stores, Timers};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One for the process: a reload changes plugins, not what they run on.
 pub(crate) struct Lasting {
     /// What plugins count.
     pub(crate) metrics: Arc<Metrics>,
+    /// What they keep.
+    pub(crate) stores: Arc<Stores>,
+    /// What they do in the background.
+    pub(crate) timers: Timers,
     engine: Mutex<Option<Arc<PluginEngine>>>,
 }
 
 impl Lasting {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { metrics: Metrics::new(), engine: Mutex::default() })
+        let (metrics, stores, timers) = (Metrics::new(), Stores::new(), Timers::new());
+        Arc::new(Self { metrics, stores, timers, engine: Mutex::default() })
     }
 
     /// What plugins run on, made when it is asked for first.

@@ -11,12 +11,9 @@ use plugin::{
 };
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 use wire::target::PathRules;
-
-/// What plugins share; one for the process, so that a reload loses nothing.
-static STORES: LazyLock<Arc<Stores>> = LazyLock::new(Stores::new);
 
 /// A plugin with the place that answers for it.
 struct Entry {
@@ -47,7 +44,7 @@ pub(crate) fn load(
     let document = &loaded.document.plugins_toml;
     let file = document.path.clone().unwrap_or_default();
     let key_sets = key_sets(loaded, &file, &mut problems);
-    let declared = declared(loaded, &file, &mut problems);
+    let declared = declared(loaded, &file, &lasting.stores, &mut problems);
     let mut entries = Vec::new();
     for plugin in &document.plugins {
         match from_file(plugin, &loaded.folder) {
@@ -122,9 +119,9 @@ fn key_sets(loaded: &Loaded, file: &str, problems: &mut Vec<Problem>) -> KeySets
 }
 
 /// What plugins are granted by name.
-fn declared(loaded: &Loaded, file: &str, problems: &mut Vec<Problem>) -> Declared {
+fn declared(loaded: &Loaded, file: &str, stores: &Arc<Stores>, problems: &mut Vec<Problem>) -> Declared {
     let document = &loaded.document.plugins_toml;
-    let stores = document.stores.iter().map(|(name, store)| {
+    let declared = document.stores.iter().map(|(name, store)| {
         let when_full = match store.when_full.value {
             plugins_toml::WhenFull::Evict => WhenFull::Evict,
             plugins_toml::WhenFull::Refuse => WhenFull::Refuse,
@@ -137,8 +134,8 @@ fn declared(loaded: &Loaded, file: &str, problems: &mut Vec<Problem>) -> Declare
         (name.clone(), LimiterSettings { rate, per_ms, burst, keys_max })
     });
     Declared {
-        registry: Arc::clone(&STORES),
-        stores: stores.collect(),
+        registry: Arc::clone(stores),
+        stores: declared.collect(),
         limiters: limiters.collect(),
         secrets: secrets(loaded, file, problems),
     }

@@ -279,6 +279,7 @@ impl Reloader {
         prepare::warn(&self.log, &found.loaded.document.warnings);
         let number = self.plans.borrow().number + 1;
         self.alive.add(&built.site);
+        let chain = Arc::clone(&built.chain);
         self.edge.send_replace(Arc::new(found.settled.edge.clone()));
         self.plans.send_replace(Plan::new(number, &found.settled, built));
         self.targets.send_replace(Arc::new(Targets::of(&found)));
@@ -297,6 +298,7 @@ impl Reloader {
             let message = "some worker has not taken the new generation up yet: it is busy".to_owned();
             self.log.tell(&Line { level: Level::Warn, name: "reload-slow", message, fields: Vec::new() });
         }
+        self.lasting.timers.switch(&chain);
         number
     }
 

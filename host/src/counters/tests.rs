@@ -1,13 +1,16 @@
 use super::{Counters, EDGE, WorkerCounters, series_name};
 use observe::metrics::Counter;
-use plugin::Metrics;
+use plugin::{Metrics, Stores};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 #[test]
 fn workers_are_summed_under_names_that_follow_the_rule() {
-    let counters =
-        Counters { workers: vec![WorkerCounters::default(), WorkerCounters::default()], plugins: Metrics::new() };
+    let counters = Counters {
+        workers: vec![WorkerCounters::default(), WorkerCounters::default()],
+        plugins: Metrics::new(),
+        stores: Stores::new(),
+    };
     for worker in &counters.workers {
         worker.shard.count(Counter::Requests);
         for (place, (_, counter)) in EDGE.iter().enumerate() {
@@ -32,7 +35,7 @@ fn workers_are_summed_under_names_that_follow_the_rule() {
 
 #[test]
 fn plugins_that_did_nothing_have_no_line() {
-    let counters = Counters { workers: Vec::new(), plugins: Metrics::new() };
+    let counters = Counters { workers: Vec::new(), plugins: Metrics::new(), stores: Stores::new() };
     assert!(counters.plugins().is_empty());
 }
 
@@ -47,7 +50,8 @@ fn a_series_is_told_with_its_labels() {
 #[test]
 fn every_counter_is_documented() {
     let page = include_str!("../../../docs/configuration.md");
-    let counters = Counters { workers: vec![WorkerCounters::default()], plugins: Metrics::new() };
+    let counters =
+        Counters { workers: vec![WorkerCounters::default()], plugins: Metrics::new(), stores: Stores::new() };
     for (name, _) in counters.host(0) {
         let class = name.strip_prefix("host_forward_faults_").and_then(|rest| rest.strip_suffix("_total"));
         let shown = class.unwrap_or(&name);

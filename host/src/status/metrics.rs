@@ -1,5 +1,7 @@
 //! The metrics page: what `status` tells, reloads, and what plugins count.
 
+mod shared;
+
 use crate::counters::Counters;
 use crate::reload::Last;
 use admin::StatusPage;
@@ -28,6 +30,7 @@ pub(super) fn page(page: &StatusPage, last: &Last, counters: &Counters) -> Strin
         simple("gatelodge_reloads_refused_total", "Reloads refused.", Kind::Counter, big(last.counts.1)),
     ];
     more.extend(plugins(counters));
+    more.extend(shared::of(counters));
     let labels: Vec<Vec<(&str, &str)>> = more
         .iter()
         .map(|metric| metric.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect())

@@ -126,4 +126,16 @@ pub mod completion {
     });
 }
 
+/// Export `timer`.
+#[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+#[allow(clippy::allow_attributes_without_reason, clippy::undocumented_unsafe_blocks, reason = "generated code")]
+#[allow(unused_qualifications, elided_lifetimes_in_paths, clippy::pedantic, reason = "generated code")]
+pub mod timer {
+    wit_bindgen::generate!({
+        inline: "package gatelodge:sdk-timer; world timer-hook { export gatelodge:plugin/timer@0.1.0; }",
+        path: "../../wit",
+        pub_export_macro: true,
+    });
+}
+
 pub use completion::exports::gatelodge::plugin::completion::{Ending, Summary};

@@ -1,7 +1,7 @@
 //! The macros that make a crate a plugin.
 
 /// Makes a type the plugin, with the hooks that are named: `request_head`, `request_body`,
-/// `request_whole`, `response_head`, `response_body`, `response_whole`, `completion`. The type
+/// `request_whole`, `response_head`, `response_body`, `response_whole`, `completion`, `timer`. The type
 /// has the trait of each ([`crate::RequestHead`], [`crate::RequestBody`] and so on).
 ///
 /// Outside Wasm it does nothing, so that the crate's own tests run natively.
@@ -94,6 +94,14 @@ macro_rules! __hook {
         }
         $crate::glue::completion_export::export!($glue with_types_in $crate::glue::completion_export);
     };
+    (timer $glue:ident $state:ident $plugin:ident) => {
+        impl $crate::glue::timer_export::exports::gatelodge::plugin::timer::Guest for $glue {
+            fn tick() {
+                $crate::glue::tick(&$state);
+            }
+        }
+        $crate::glue::timer_export::export!($glue with_types_in $crate::glue::timer_export);
+    };
 }
 
 /// Outside Wasm: the type must have the hook's trait all the same.
@@ -120,6 +128,9 @@ macro_rules! __check {
     };
     (completion $plugin:ident) => {
         const _: fn() = $crate::glue::has_completion::<$plugin>;
+    };
+    (timer $plugin:ident) => {
+        const _: fn() = $crate::glue::has_timer::<$plugin>;
     };
 }
 

@@ -3,7 +3,7 @@
 use crate::bindings::imports::gatelodge::plugin::{config, log};
 use crate::{
     ChunkVerdict, Completion, Config, EndVerdict, Header, Inspector, Plugin, RequestBody, RequestHead, RequestWhole,
-    ResponseBody, ResponseHead, ResponseWhole, Summary, Verdict, View, WholeVerdict,
+    ResponseBody, ResponseHead, ResponseWhole, Summary, Timer, Verdict, View, WholeVerdict,
 };
 use std::cell::RefCell;
 use std::panic;
@@ -13,7 +13,7 @@ pub use crate::bindings::lifecycle::exports::gatelodge::plugin::lifecycle;
 pub use crate::bindings::{
     completion as completion_export, lifecycle as lifecycle_export, request_body as request_body_export,
     request_head as request_head_export, request_whole as request_whole_export, response_body as response_body_export,
-    response_head as response_head_export, response_whole as response_whole_export,
+    response_head as response_head_export, response_whole as response_whole_export, timer as timer_export,
 };
 
 /// The one plugin value of an instance.
@@ -36,6 +36,10 @@ pub fn response_head<P: ResponseHead>(state: &'static State<P>, view: Vec<Option
 
 pub fn completion<P: Completion>(state: &'static State<P>, summary: &Summary, view: Vec<Option<Vec<u8>>>) {
     with(state, |plugin| plugin.completion(summary, &View::new(view)));
+}
+
+pub fn tick<P: Timer>(state: &'static State<P>) {
+    with(state, Timer::tick);
 }
 
 /// An inspector as the host holds it.
@@ -85,6 +89,7 @@ fn with<P: Plugin, T>(state: &'static State<P>, hook: impl FnOnce(&mut P) -> T) 
 pub fn has_request_head<P: RequestHead>() {}
 pub fn has_response_head<P: ResponseHead>() {}
 pub fn has_completion<P: Completion>() {}
+pub fn has_timer<P: Timer>() {}
 pub fn has_request_body<P: RequestBody>() {}
 pub fn has_request_whole<P: RequestWhole>() {}
 pub fn has_response_body<P: ResponseBody>() {}

@@ -170,3 +170,11 @@ pub trait Completion: Plugin {
     /// `view` has what [`Registration::completion`] asked for. Nothing can be changed any more.
     fn completion(&mut self, summary: &Summary, view: &View);
 }
+
+/// Hook `timer`: at once when the plugin's generation begins to serve, then each
+/// [`Registration::tick_ms`].
+pub trait Timer: Plugin {
+    /// Runs in one background instance of the whole node, never two at a time. No exchange is
+    /// there: what hooks are to see goes through [`Store`].
+    fn tick(&mut self);
+}

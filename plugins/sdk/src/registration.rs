@@ -41,6 +41,7 @@ pub struct Registration {
     completion: Vec<Selector>,
     outputs: Vec<String>,
     attributes: Vec<String>,
+    tick_ms: u32,
 }
 
 impl Registration {
@@ -77,6 +78,12 @@ impl Registration {
         self.attributes.push(name.to_owned());
     }
 
+    /// Calls [`crate::Timer::tick`] this often, milliseconds: at least 10. Needed where the
+    /// plugin exports `timer`, and refused where it does not.
+    pub fn tick_ms(&mut self, every: u32) {
+        self.tick_ms = every;
+    }
+
     pub(crate) fn into_wit(self) -> wit::Registration {
         wit::Registration {
             request_view: self.request,
@@ -84,7 +91,7 @@ impl Registration {
             completion_view: self.completion,
             outputs: self.outputs,
             attributes: self.attributes,
-            tick_ms: 0,
+            tick_ms: self.tick_ms,
             options: Vec::new(),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::bindings::hooks::{
     completion, lifecycle, request_body, request_head, request_whole, response_body, response_head, response_whole,
+    timer,
 };
 use crate::code::Got;
 use crate::compile::Compiled;
@@ -44,8 +45,8 @@ pub struct Surroundings {
 
 /// All plugins of a generation.
 pub struct Chain {
-    engine: Arc<PluginEngine>,
-    plugins: Vec<Arc<Loaded>>,
+    pub(crate) engine: Arc<PluginEngine>,
+    pub(crate) plugins: Vec<Arc<Loaded>>,
 }
 
 /// One reason why a chain does not load.
@@ -81,6 +82,8 @@ impl std::error::Error for LoadError {}
 pub(crate) struct Loaded {
     pub(crate) common: Arc<Common>,
     pub(crate) blueprint: Blueprint,
+    /// False for a plugin that has a timer only: workers do not know it.
+    pub(crate) sees_requests: bool,
     pub(crate) registration: Arc<Registration>,
     pub(crate) matcher: Matcher,
     pub(crate) on_fault: OnFault,
@@ -201,6 +204,7 @@ fn load_one(index: usize, settings: &PluginSettings, around: &Surroundings) -> R
     Ok(Loaded {
         common,
         blueprint,
+        sees_requests: hooks.any_of_requests(),
         registration: Arc::new(registration),
         matcher,
         on_fault: settings.on_fault,
@@ -251,6 +255,7 @@ fn blueprint(compiled: &Compiled, hooks: Hooks, common: &Arc<Common>) -> wasmtim
         response_body: hooks.response_body.then(|| response_body::GuestIndices::new(&pre)).transpose()?,
         response_whole: hooks.response_whole.then(|| response_whole::GuestIndices::new(&pre)).transpose()?,
         completion: hooks.completion.then(|| completion::GuestIndices::new(&pre)).transpose()?,
+        timer: hooks.timer.then(|| timer::GuestIndices::new(&pre)).transpose()?,
         common: Arc::clone(common),
         pre,
     })
@@ -269,5 +274,5 @@ fn try_out(blueprint: &Blueprint, around: &Surroundings) -> Result<Registration,
             Unborn::Broken(broken) => format!("it failed at its start ({}): {}", broken.kind.as_str(), broken.text),
         })
     })?;
-    Registration::new(told).map_err(Why::new)
+    Registration::new(told, blueprint.timer.is_some()).map_err(Why::new)
 }

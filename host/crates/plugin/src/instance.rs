@@ -3,6 +3,7 @@
 use crate::bindings::contract::types::Verdict;
 use crate::bindings::hooks::{
     completion, lifecycle, request_body, request_head, request_whole, response_body, response_head, response_whole,
+    timer,
 };
 use crate::budget::{Budget, FIRST_LOOK_TICKS, Judgement};
 use crate::fault::Broken;
@@ -16,6 +17,7 @@ use wire::Exchange;
 use wire::fault::PluginFault;
 
 mod body;
+mod tick;
 
 /// Most bytes that one call hands from the sandbox to the host, lists and strings
 /// counted with their headers: a guest can't make the host allocate more. At the edge: fault `bad-output`.
@@ -37,6 +39,7 @@ pub(crate) struct Blueprint {
     pub(crate) response_body: Option<response_body::GuestIndices>,
     pub(crate) response_whole: Option<response_whole::GuestIndices>,
     pub(crate) completion: Option<completion::GuestIndices>,
+    pub(crate) timer: Option<timer::GuestIndices>,
 }
 
 /// A configured instance.
@@ -57,6 +60,7 @@ struct Hooks {
     response_body: Option<response_body::Guest>,
     response_whole: Option<response_whole::Guest>,
     completion: Option<completion::Guest>,
+    timer: Option<timer::Guest>,
 }
 
 /// Why no instance came about.
@@ -108,6 +112,7 @@ impl Blueprint {
             response_body: self.response_body.as_ref().map(|hook| hook.load(&mut *store, &instance)).transpose()?,
             response_whole: self.response_whole.as_ref().map(|hook| hook.load(&mut *store, &instance)).transpose()?,
             completion: self.completion.as_ref().map(|hook| hook.load(&mut *store, &instance)).transpose()?,
+            timer: self.timer.as_ref().map(|hook| hook.load(&mut *store, &instance)).transpose()?,
         };
         let told = lifecycle.call_configure(&mut *store)?;
         Ok((hooks, told))

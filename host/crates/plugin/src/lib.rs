@@ -14,7 +14,8 @@
 //! `workers × Σ over plugins (n × (memory_bytes_max + tables))`, with n = 1 for
 //! `isolation = "instance"` and `instances_max + 1` for `"request"` and for plugins with
 //! a `request-body` or `response-body` hook, and by twice `body_held_bytes_max` for each body
-//! that such a plugin, or one with a whole-body hook, is shown; tables of an instance are below 3 MiB in all, its host side below 64 KiB. Two generations during a
+//! that such a plugin, or one with a whole-body hook, is shown; a plugin with a timer has one
+//! instance more, once for all workers; tables of an instance are below 3 MiB in all, its host side below 64 KiB. Two generations during a
 //! reload: twice that. The engine's `instances_max` bounds it over everything.
 //! An idle instance of a small plugin holds about 30 KiB.
 //! What plugins share comes on top: `Σ over stores (bytes_max + 64 KiB) + Σ over limiters (128 × keys_max)`,
@@ -56,6 +57,7 @@ mod store;
 mod testing;
 mod text;
 mod ticker;
+mod timer;
 mod whole;
 mod worker;
 
@@ -72,7 +74,7 @@ pub use limiter::LimiterSettings;
 pub use link::CONTRACT;
 pub use log::{Level, LogSink};
 pub use manifest::{Manifest, SECTION as MANIFEST_SECTION};
-pub use metrics::{FaultCount, Kind as MetricKind, MetricSnapshot, Metrics, Value as MetricValue};
+pub use metrics::{FaultCount, Kind as MetricKind, MetricSnapshot, Metrics, TickCount, Value as MetricValue};
 pub use named::{Declared, StoreUsage, Stores};
 pub use plane::Plane;
 pub use secrets::{SECRET_BYTES_MAX, Secrets};
@@ -81,3 +83,4 @@ pub use settings::{
     PluginSettings,
 };
 pub use store::{StoreSettings, WhenFull};
+pub use timer::Timers;

@@ -23,9 +23,15 @@ pub(crate) struct Hooks {
     pub(crate) response_body: bool,
     pub(crate) response_whole: bool,
     pub(crate) completion: bool,
+    pub(crate) timer: bool,
 }
 
 impl Hooks {
+    /// True if some hook of it is called for a request.
+    pub(crate) fn any_of_requests(&self) -> bool {
+        Self { timer: false, ..*self } != Self::default()
+    }
+
     /// A body hook without the head hook that asks for it.
     fn never_called(&self) -> Option<LinkError> {
         let lonely = |body: bool, head: bool, name: &str, by: &str| {
@@ -110,7 +116,7 @@ pub(crate) fn check(component: &Component, grants: Grants, names: &GrantedNames)
         errors
             .push(LinkError::plain(format!("it does not export {PACKAGE}/lifecycle: it is no plugin for {CONTRACT}")));
     } else if errors.is_empty() && hooks == Hooks::default() {
-        errors.push(LinkError::plain("it exports no hook: request-head, response-head or completion"));
+        errors.push(LinkError::plain("it exports no hook: request-head, response-head, completion or timer"));
     } else if errors.is_empty() {
         errors.extend(hooks.never_called());
     }
@@ -172,9 +178,7 @@ fn check_export(name: &str, hooks: &mut Hooks) -> Result<bool, LinkError> {
         "request-whole" => hooks.request_whole = true,
         "response-body" => hooks.response_body = true,
         "response-whole" => hooks.response_whole = true,
-        "timer" => {
-            return Err(LinkError::plain(format!("its hook {interface} is not yet in this version of the host")));
-        }
+        "timer" => hooks.timer = true,
         _ => return Err(LinkError::plain(format!("{CONTRACT} has no hook \"{interface}\""))),
     }
     Ok(false)
@@ -304,12 +308,11 @@ mod tests {
         assert_eq!(check_export("gatelodge:plugin/lifecycle@0.1.0", &mut hooks), Ok(true));
         assert_eq!(check_export("gatelodge:plugin/completion@0.1.2", &mut hooks), Ok(false));
         assert_eq!(check_export("my:own/thing", &mut hooks), Ok(false));
-        assert_eq!(hooks, Hooks { completion: true, ..Hooks::default() });
-        for (name, word) in [
-            ("gatelodge:plugin/timer@0.1.0", "not yet"),
-            ("gatelodge:plugin/lifecycle@0.2.0", "0.2.0"),
-            ("gatelodge:plugin/nothing@0.1.0", "no hook"),
-        ] {
+        assert_eq!(check_export("gatelodge:plugin/timer@0.1.0", &mut hooks), Ok(false));
+        assert_eq!(hooks, Hooks { completion: true, timer: true, ..Hooks::default() });
+        for (name, word) in
+            [("gatelodge:plugin/lifecycle@0.2.0", "0.2.0"), ("gatelodge:plugin/nothing@0.1.0", "no hook")]
+        {
             let error = check_export(name, &mut hooks).expect_err("refused");
             assert!(error.message.contains(word), "{name}: {}", error.message);
         }

@@ -79,6 +79,17 @@ pub struct FaultCount {
     pub count: u64,
 }
 
+/// Ticks of a plugin's timer since the host's start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TickCount {
+    /// Name of the plugin.
+    pub plugin: String,
+    /// Ticks that began, those that failed included.
+    pub begun: u64,
+    /// Ticks that were due while another one ran, or while the plugin was paused for its faults.
+    pub skipped: u64,
+}
+
 impl Metrics {
     /// An empty registry.
     #[must_use]
@@ -116,6 +127,18 @@ impl Metrics {
         counts.filter(|(_, count)| *count > 0).collect()
     }
 
+    /// Ticks of all plugins that have a timer.
+    #[must_use]
+    pub fn ticks(&self) -> Vec<TickCount> {
+        let plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = plugins.iter().map(|(name, metrics)| TickCount {
+            plugin: name.clone(),
+            begun: metrics.ticks.load(Ordering::Relaxed),
+            skipped: metrics.ticks_skipped.load(Ordering::Relaxed),
+        });
+        counts.filter(|ticks| ticks.begun + ticks.skipped > 0).collect()
+    }
+
     /// The metrics of one plugin; those of an earlier generation go on.
     pub(crate) fn plugin(&self, name: &str) -> Arc<PluginMetrics> {
         let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,6 +156,8 @@ pub(crate) struct PluginMetrics {
     faults: [AtomicU64; 5],
     /// Bodies of which more was to be held than `body_held_bytes_max`.
     held_over: AtomicU64,
+    ticks: AtomicU64,
+    ticks_skipped: AtomicU64,
 }
 
 #[derive(Default)]
@@ -179,6 +204,16 @@ impl PluginMetrics {
     /// Counts a body of which more was to be held than may be.
     pub(crate) fn count_held_over(&self) {
         self.held_over.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a tick that begins.
+    pub(crate) fn count_tick(&self) {
+        self.ticks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts ticks that were due and did not begin.
+    pub(crate) fn count_ticks_skipped(&self, count: u64) {
+        self.ticks_skipped.fetch_add(count, Ordering::Relaxed);
     }
 
     pub(crate) fn count_fault(&self, kind: PluginFault) {

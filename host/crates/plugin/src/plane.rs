@@ -43,7 +43,8 @@ pub(crate) enum Outcome {
 
 impl Plane {
     pub(crate) fn new(engine: &Arc<PluginEngine>, plugins: &[Arc<Loaded>]) -> Self {
-        let slots: Vec<_> = plugins.iter().map(|loaded| Rc::new(Slot::new(loaded))).collect();
+        let slots: Vec<_> =
+            plugins.iter().filter(|loaded| loaded.sees_requests).map(|loaded| Rc::new(Slot::new(loaded))).collect();
         let any = |wants: fn(&Blueprint) -> bool| slots.iter().any(|slot| wants(&slot.loaded.blueprint));
         let wants_completion = any(|blueprint| blueprint.completion.is_some());
         let wants_request_bodies = slots.iter().any(|slot| slot.wants_request_bodies());

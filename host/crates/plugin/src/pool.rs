@@ -6,6 +6,7 @@ use crate::instance::Instance;
 use crate::settings::Isolation;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use wire::fault::PluginFault;
 
 /// Instances of one plugin, and how it has behaved lately.
@@ -81,6 +82,11 @@ impl Pool {
     /// A lent instance is back, or lost.
     pub(crate) fn settle(&mut self) {
         self.lent = self.lent.saturating_sub(1);
+    }
+
+    /// How much longer no new instance is made, where it keeps failing.
+    pub(crate) fn pause_left(&self) -> Option<Duration> {
+        self.breaker.pause_left()
     }
 
     /// Counts a fault against the plugin.

@@ -49,6 +49,8 @@ pub(crate) enum Phase {
     /// The response's body, after its head.
     ResponseBody,
     Completion,
+    /// A tick of the timer: no exchange is there.
+    Tick,
 }
 
 /// Data of a store.
@@ -124,6 +126,13 @@ impl State {
         self.phase = phase;
         self.has_free_line = phase == Phase::Completion;
         self.exchange = Some(exchange);
+        self.limiter.denied = false;
+    }
+
+    /// Begins a hook that belongs to no exchange.
+    pub(crate) fn enter_alone(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.has_free_line = false;
         self.limiter.denied = false;
     }
 

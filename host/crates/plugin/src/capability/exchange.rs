@@ -42,7 +42,7 @@ impl Host for State {
             Phase::Request => edit::Side::Request,
             Phase::Response => edit::Side::Response,
             Phase::RequestBody | Phase::ResponseBody | Phase::Completion => return Ok(Err(Failure::Conflict)),
-            Phase::Outside => return Ok(Err(Failure::Denied)),
+            Phase::Outside | Phase::Tick => return Ok(Err(Failure::Denied)),
         };
         self.remember_heads();
         let registration = self.registration.clone();
@@ -102,7 +102,7 @@ impl State {
     /// The exchange while it may still be changed.
     fn open(&mut self) -> Result<&mut Exchange, Failure> {
         match (self.phase, &mut self.exchange) {
-            (Phase::Outside, _) | (_, None) => Err(Failure::Denied),
+            (Phase::Outside | Phase::Tick, _) | (_, None) => Err(Failure::Denied),
             (Phase::Completion, _) => Err(Failure::Conflict),
             (_, Some(exchange)) => Ok(exchange),
         }
@@ -119,7 +119,7 @@ impl State {
     fn look(&self, what: &Selector) -> Result<Option<Vec<u8>>, Failure> {
         let exchange = self.exchange.as_ref().ok_or(Failure::Denied)?;
         let view = match self.phase {
-            Phase::Request | Phase::RequestBody | Phase::Outside => View::Request,
+            Phase::Request | Phase::RequestBody | Phase::Outside | Phase::Tick => View::Request,
             Phase::Response | Phase::ResponseBody => View::Response,
             Phase::Completion => View::Completion,
         };

@@ -58,7 +58,7 @@ impl State {
         match self.phase {
             Phase::Request => Ok(()),
             Phase::RequestBody | Phase::Response | Phase::ResponseBody | Phase::Completion => Err(Failure::Conflict),
-            Phase::Outside => Err(Failure::Denied),
+            Phase::Outside | Phase::Tick => Err(Failure::Denied),
         }
     }
 

@@ -59,6 +59,7 @@ pub(crate) fn own_engine(instances_max: u32) -> Arc<PluginEngine> {
 /// A plane with what it was made from.
 pub(crate) struct House {
     pub(crate) plane: Plane,
+    pub(crate) chain: Arc<Chain>,
     pub(crate) ears: Arc<Ears>,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -116,7 +117,7 @@ fn load_with(
     let chain = Arc::new(Chain::load(&PlaneSettings { plugins }, &around)?);
     let plane = chain.plane();
     assert_eq!(chain.manifests().count(), chain.manifests().filter(|(_, manifest)| manifest.is_some()).count());
-    Ok(House { plane, ears, metrics })
+    Ok(House { plane, chain, ears, metrics })
 }
 
 pub(crate) fn house(plugins: Vec<PluginSettings>) -> House {

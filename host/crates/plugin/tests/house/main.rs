@@ -13,5 +13,6 @@ mod lifetimes;
 mod preempted;
 mod refusals;
 mod shared;
+mod timer;
 mod tokens;
 mod wasi;

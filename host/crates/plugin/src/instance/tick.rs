@@ -1,0 +1,20 @@
+//! The timer hook of an instance.
+
+use super::Instance;
+use crate::fault::Broken;
+use crate::state::Phase;
+
+impl Instance {
+    /// Runs the timer hook, without an exchange.
+    pub(crate) fn tick(&mut self) -> Result<(), Broken> {
+        let Some(hook) = self.hooks.timer.clone() else { return Ok(()) };
+        self.calls += 1;
+        self.store.data_mut().enter_alone(Phase::Tick);
+        let outcome = hook.call_tick(&mut self.store);
+        let state = self.store.data_mut();
+        let denied = state.limiter.denied;
+        // It gives back nothing: a tick has no exchange.
+        drop(state.leave());
+        outcome.map_err(|error| Broken::of(&error, denied))
+    }
+}

@@ -1,0 +1,32 @@
+//! What the host counts of plugins' bodies, timers and stores.
+
+use super::{Owned, big};
+use crate::counters::Counters;
+use admin::prometheus::Kind;
+
+/// All of it.
+pub(super) fn of(counters: &Counters) -> Vec<Owned> {
+    let mut metrics = Vec::new();
+    let mut put = |name: &str, help: &str, kind, value, label: &str, of: &str| {
+        let labels = vec![(label.to_owned(), of.to_owned())];
+        metrics.push(Owned { name: name.to_owned(), help: help.to_owned(), kind, value: big(value), labels });
+    };
+    for (plugin, count) in counters.plugins.held_over() {
+        let help = "Bodies of which a plugin was to hold more than body_held_bytes_max.";
+        put("gatelodge_bodies_held_over_total", help, Kind::Counter, count, "plugin", &plugin);
+    }
+    for ticks in counters.plugins.ticks() {
+        let help = "Ticks of a plugin's timer that began.";
+        put("gatelodge_timer_ticks_total", help, Kind::Counter, ticks.begun, "plugin", &ticks.plugin);
+        let help = "Ticks that were left out: another one still ran, or the plugin was paused for its faults.";
+        put("gatelodge_timer_ticks_skipped_total", help, Kind::Counter, ticks.skipped, "plugin", &ticks.plugin);
+    }
+    for store in counters.stores.usage() {
+        let help = "Bytes in use of a store of plugins, as they count.";
+        put("gatelodge_store_bytes", help, Kind::Gauge, store.bytes, "store", &store.name);
+        put("gatelodge_store_bytes_max", "Most bytes of a store.", Kind::Gauge, store.bytes_max, "store", &store.name);
+        let help = "Entries that had to go before their time.";
+        put("gatelodge_store_evictions_total", help, Kind::Counter, store.evicted, "store", &store.name);
+    }
+    metrics
+}
