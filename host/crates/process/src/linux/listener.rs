@@ -1,24 +1,17 @@
-//! Who listens where, from `/proc/net/tcp` and the descriptors of the tree.
+//! Who listens where, from the listening sockets and the descriptors of the tree.
 
+use super::sockets::{Listener, listeners};
 use super::tree::descendants;
 use crate::report::Sighting;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::HashSet;
-use std::io::BufRead as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use tokio::io::unix::AsyncFd;
 
-/// A listening socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Listener {
-    addr: SocketAddr,
-    inode: u64,
-}
-
 /// Whether anybody listens on the port, on any address of either family.
 pub(crate) fn is_listening(port: u16) -> bool {
-    listeners().iter().any(|l| l.addr.port() == port)
+    listeners(Some(port)).iter().any(|l| l.addr.port() == port)
 }
 
 /// Looks who listens on `port`: a descendant of `keeper`, or somebody else.
@@ -27,7 +20,7 @@ pub(crate) fn is_listening(port: u16) -> bool {
 /// it is the one. The tree is only walked if it isn't, and if there is a listener.
 pub(crate) fn look(keeper: u32, likely: Option<u32>, port: u16) -> Sighting {
     let mut candidates: Vec<Listener> =
-        listeners().into_iter().filter(|l| l.addr.port() == port && reaches_loopback(l.addr.ip())).collect();
+        listeners(Some(port)).into_iter().filter(|l| l.addr.port() == port && reaches_loopback(l.addr.ip())).collect();
     if candidates.is_empty() {
         return Sighting::Nobody;
     }
@@ -52,7 +45,7 @@ fn tree(keeper: u32) -> impl Iterator<Item = u32> {
 /// ports, or on addresses that loopback doesn't reach.
 pub(crate) fn other_ports(keeper: u32, port: u16) -> Vec<SocketAddr> {
     let owned: HashSet<u64> = sockets(tree(keeper)).into_iter().map(|(_, inode)| inode).collect();
-    let mut others: Vec<_> = listeners().into_iter().filter(|l| owned.contains(&l.inode)).map(|l| l.addr).collect();
+    let mut others: Vec<_> = listeners(None).into_iter().filter(|l| owned.contains(&l.inode)).map(|l| l.addr).collect();
     others.retain(|addr| addr.port() != port || !reaches_loopback(addr.ip()));
     others.sort();
     others.dedup();
@@ -92,52 +85,6 @@ fn sockets(processes: impl IntoIterator<Item = u32>) -> Vec<(u32, u64)> {
     found
 }
 
-/// All listening TCP sockets of both families.
-fn listeners() -> Vec<Listener> {
-    let mut found = Vec::new();
-    for file in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        let Ok(file) = std::fs::File::open(file) else { continue };
-        let mut lines = std::io::BufReader::with_capacity(16 * 1024, file).lines();
-        lines.next();
-        // The kernel lists listening sockets first: a busy machine's thousands
-        // of connections behind them are not read.
-        found.extend(lines.map_while(|line| parse(&line.ok()?)));
-    }
-    found
-}
-
-/// One line of the table; `None` if it is not a listening socket.
-fn parse(line: &str) -> Option<Listener> {
-    let mut fields = line.split_ascii_whitespace();
-    let (address, port) = fields.nth(1)?.split_once(':')?;
-    let state = fields.nth(1)?;
-    if state != "0A" {
-        return None;
-    }
-    let inode = fields.nth(5)?.parse().ok()?;
-    let addr = SocketAddr::new(parse_ip(address)?, u16::from_str_radix(port, 16).ok()?);
-    Some(Listener { addr, inode })
-}
-
-/// An address as hexadecimal words in the machine's own byte order.
-fn parse_ip(text: &str) -> Option<IpAddr> {
-    let word = |at: usize| {
-        let word = u32::from_str_radix(text.get(at * 8..at * 8 + 8)?, 16).ok()?;
-        Some(word.to_ne_bytes())
-    };
-    match text.len() {
-        8 => Some(Ipv4Addr::from(word(0)?).into()),
-        32 => {
-            let mut bytes = [0; 16];
-            for (at, chunk) in bytes.chunks_exact_mut(4).enumerate() {
-                chunk.copy_from_slice(&word(at)?);
-            }
-            Some(Ipv6Addr::from(bytes).to_canonical())
-        }
-        _ => None,
-    }
-}
-
 fn reaches_loopback(ip: IpAddr) -> bool {
     ip.is_loopback() || ip.is_unspecified()
 }
@@ -171,24 +118,9 @@ fn has_loopback_v6() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Listener, judge, look, other_ports, parse};
+    use super::{Listener, judge, look, other_ports};
     use crate::report::Sighting;
     use std::net::TcpListener;
-
-    #[test]
-    fn table_lines_are_read() {
-        let v4 =
-            "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0 100";
-        assert_eq!(parse(v4), Some(Listener { addr: "127.0.0.1:8080".parse().unwrap(), inode: 4711 }));
-        let v6 =
-            "   1: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 12 1";
-        assert_eq!(parse(v6), Some(Listener { addr: "[::1]:80".parse().unwrap(), inode: 12 }));
-        let mapped = "   1: 0000000000000000FFFF00000100007F:0050 0:0 0A 0:0 0:0 0 0 0 13 1";
-        assert_eq!(parse(mapped), Some(Listener { addr: "127.0.0.1:80".parse().unwrap(), inode: 13 }));
-        let connected = "   2: 0100007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1000 0 5 1";
-        assert_eq!(parse(connected), None);
-        assert_eq!(parse("garbage"), None);
-    }
 
     #[test]
     fn one_stranger_among_the_listeners_is_enough() {

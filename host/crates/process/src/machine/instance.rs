@@ -82,7 +82,7 @@ impl Instance {
         // The first question comes up to a tenth earlier, so that instances don't move in step.
         self.health_at = settings.health.as_ref().map(|h| now + h.interval - h.interval / 10 * (nature.dice)() / 1000);
         let recycle = &settings.recycle;
-        self.bounds = Some(Bounds::new(recycle, now, &(nature.wall)(), nature.dice));
+        self.bounds = Some(Bounds::new(recycle, now, nature.wall, nature.dice));
     }
 
     /// True if it should be looked at now; else it is, a little later: many

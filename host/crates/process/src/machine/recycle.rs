@@ -34,8 +34,9 @@ pub(crate) struct Bounds {
 
 impl Bounds {
     /// Of an instance that takes its first request `now`. `dice` gives numbers
-    /// from 0 to 1,000.
-    pub(super) fn new(recycle: &Recycle, now: Instant, wall: &Zoned, dice: fn() -> u32) -> Self {
+    /// from 0 to 1,000; `wall` is asked for only if needed, since the first look at
+    /// the clock reads the system's time zones.
+    pub(super) fn new(recycle: &Recycle, now: Instant, wall: fn() -> Zoned, dice: fn() -> u32) -> Self {
         let jitter = u64::from(recycle.jitter_percent.min(100));
         // Numbers become smaller by it, so that none is ever exceeded by more.
         let less = |max: u64| {
@@ -55,7 +56,9 @@ impl Bounds {
             due: None,
             failures: 0,
         };
-        bounds.schedule(recycle, now, wall);
+        if !recycle.minutes_of_day.is_empty() {
+            bounds.schedule(recycle, now, &wall());
+        }
         bounds
     }
 
@@ -178,7 +181,7 @@ mod tests {
     fn the_time_of_day_makes_due_once_a_day() {
         let recycle = Recycle { minutes_of_day: vec![12 * 60 + 1], ..Recycle::default() };
         let now = Instant::now();
-        let mut bounds = Bounds::new(&recycle, now, &at("2026-06-01T12:00[UTC]"), || 0);
+        let mut bounds = Bounds::new(&recycle, now, || at("2026-06-01T12:00[UTC]"), || 0);
         let look = bounds.next(now).unwrap();
         assert_eq!(look, now + Duration::from_secs(60));
         bounds.by_time(&recycle, look, || "2026-06-01T12:00:59[UTC]".parse().unwrap());
@@ -201,9 +204,9 @@ mod tests {
             ..Recycle::default()
         };
         let now = Instant::now();
-        let wall = at("2026-06-01T12:00[UTC]");
+        let nobody = || panic!("without a time of day the clock is not looked at");
         for (dice, requests, age) in [(0, 1000, 100), (1000, 900, 110)] {
-            let bounds = Bounds::new(&recycle, now, &wall, if dice == 0 { || 0 } else { || 1000 });
+            let bounds = Bounds::new(&recycle, now, nobody, if dice == 0 { || 0 } else { || 1000 });
             assert_eq!(bounds.requests, Some(requests));
             assert_eq!(bounds.memory_bytes, Some(1));
             assert_eq!(bounds.age_at, Some(now + Duration::from_secs(age)));
