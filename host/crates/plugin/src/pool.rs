@@ -13,6 +13,7 @@ use wire::fault::PluginFault;
 #[derive(Default)]
 pub(crate) struct Pool {
     /// Ready ones; the last used is the next used, its memory is still in the cache.
+    #[expect(clippy::vec_box, reason = "one moves out and back for every hook: a pointer, not hundreds of bytes")]
     idle: Vec<Box<Instance>>,
     /// With `isolation = "request"`: instances between their exchange's request and
     /// response, by exchange, oldest first.
