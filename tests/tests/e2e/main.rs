@@ -12,6 +12,7 @@ mod counters;
 mod crash;
 mod examples;
 mod fleet;
+mod inspect;
 mod kestrel;
 mod live;
 mod offline;

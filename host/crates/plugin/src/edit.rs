@@ -71,12 +71,12 @@ pub(crate) fn apply(edits: Vec<Edit>, rules: Rules<'_>, exchange: &mut Exchange)
 
 fn check(edit: Edit, rules: Rules<'_>) -> Result<Change, String> {
     Ok(match edit {
-        Edit::Set(Header { name, value }) => Change::Set(writable(&name)?, field_value(&name, value)?),
-        Edit::Append(Header { name, value }) => Change::Append(writable(&name)?, field_value(&name, value)?),
-        Edit::Remove(name) => Change::Remove(writable(&name)?),
+        Edit::Set(Header { name, value }) => Change::Set(on(rules.side, &name)?, field_value(&name, value)?),
+        Edit::Append(Header { name, value }) => Change::Append(on(rules.side, &name)?, field_value(&name, value)?),
+        Edit::Remove(name) => Change::Remove(on(rules.side, &name)?),
         Edit::SetLines((name, values)) => {
             let lines = values.into_iter().map(|value| field_value(&name, value)).collect::<Result<_, _>>()?;
-            Change::Lines(writable(&name)?, lines)
+            Change::Lines(on(rules.side, &name)?, lines)
         }
         Edit::SetSlot((slot, value)) => {
             let name = usize::try_from(slot).ok().and_then(|slot| rules.slots.get(slot));
@@ -100,7 +100,16 @@ fn check(edit: Edit, rules: Rules<'_>) -> Result<Change, String> {
     })
 }
 
-/// A name that a plugin may write.
+/// A name that a plugin may write on this side. A response's `trailer` announces the
+/// trailers that the plugin ends the body with (RFC 9110 §6.6.2).
+fn on(side: Side, name: &str) -> Result<HeaderName, String> {
+    if side == Side::Response && name.eq_ignore_ascii_case("trailer") {
+        return Ok(http::header::TRAILER);
+    }
+    writable(name)
+}
+
+/// A name that a plugin may write on either side.
 pub(crate) fn writable(name: &str) -> Result<HeaderName, String> {
     let parsed = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| format!("\"{}\" is not a field name", crate::text::escape(name, 64)))?;
