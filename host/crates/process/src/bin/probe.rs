@@ -70,7 +70,7 @@ mod probe {
             self.value(key)?.parse().ok()
         }
 
-        /// `setsid`, `record=FILE`, `print=TEXT`, `eprint=TEXT`, `print-token`,
+        /// `setsid`, `setpgid`, `record=FILE`, `print=TEXT`, `eprint=TEXT`, `print-token`,
         /// `spam-mb=N`, `child=WORDS` (comma for blank, plus for comma), `delay-ms=N`, `exit=N`,
         /// `never`, `port=N`, `address=IP`, `stop=STATUS`, `ignore-term`,
         /// `sick=FILE` (`/health` answers 503 while it is there), `hog-mb=N`.
@@ -79,6 +79,9 @@ mod probe {
             let mut term = self.has("ignore-term").then(|| signal(SignalKind::terminate())).transpose()?;
             if self.has("setsid") {
                 rustix::process::setsid()?;
+            }
+            if self.has("setpgid") {
+                rustix::process::setpgid(None, None)?;
             }
             self.record_start()?;
             // Written to, so that it is resident.

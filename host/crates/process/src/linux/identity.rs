@@ -170,6 +170,12 @@ impl Host {
     }
 
     fn limits(&self, confine: &Confine) -> Result<(), String> {
+        if let (Some(asked), 0) = (confine.processes, confine.uid.unwrap_or(self.uid)) {
+            return Err(format!(
+                "processes_max = {asked} in {TABLE}: the kernel does not hold root to it. \
+                 Set `user` too, so that the application runs as somebody else, or leave it out."
+            ));
+        }
         let cases = [
             ("open_files_max", Resource::Nofile, confine.open_files, "LimitNOFILE"),
             ("processes_max", Resource::Nproc, confine.processes, "LimitNPROC"),

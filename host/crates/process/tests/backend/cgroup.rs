@@ -16,7 +16,7 @@ fn way(settings: &mut Settings, grouped: bool) {
 }
 
 /// The application's own group, if it has one.
-fn group(pid: u32) -> Option<PathBuf> {
+pub(crate) fn group(pid: u32) -> Option<PathBuf> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let path = text.lines().find_map(|line| line.strip_prefix("0::"))?.to_owned();
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();

@@ -94,17 +94,82 @@ fn host(arguments: &str, dir: &std::path::Path) -> (Child, u32, u32) {
     (host, *pid, *listening)
 }
 
+/// Each death that a host may die without a word: killed, crashed, aborted, its
+/// terminal gone.
 #[tokio::test]
-async fn nothing_survives_a_killed_host() {
+async fn nothing_survives_a_host_however_it_dies() {
+    use std::os::unix::process::ExitStatusExt as _;
+    for signal in [Signal::KILL, Signal::SEGV, Signal::ABORT, Signal::BUS, Signal::HUP, Signal::INT, Signal::TERM] {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut host, pid, listening) = host(DEEP, dir.path());
+        let tree = [pid, listening, parent(listening), parent(pid)];
+        assert!(tree.iter().all(|p| alive(*p)));
+        let group = crate::cgroup::group(pid);
+        // The runtime takes the first fault that comes from outside for a mistake.
+        eventually("the host is dead", SECOND * 5, || {
+            let _ = kill_process(Pid::from_raw(i32::try_from(host.id()).unwrap()).unwrap(), signal);
+            host.try_wait().unwrap().is_some()
+        })
+        .await;
+        let ended = host.wait().unwrap();
+        assert_eq!(ended.signal(), Some(signal.as_raw()), "{signal:?}");
+        for process in tree {
+            eventually("gone with its host", SECOND, || !alive(process)).await;
+        }
+        if let Some(group) = group {
+            eventually("the group is removed", SECOND, || !group.exists()).await;
+        }
+    }
+}
+
+/// The keeper dies together with its host: the spare one ends what they kept.
+#[tokio::test]
+async fn nothing_survives_host_and_keeper_in_a_group() {
     let dir = tempfile::tempdir().unwrap();
     let (mut host, pid, listening) = host(DEEP, dir.path());
-    let tree = [pid, listening, parent(listening), parent(pid)];
-    assert!(tree.iter().all(|p| alive(*p)));
-    host.kill().unwrap();
+    let Some(group) = crate::cgroup::group(pid) else {
+        // Without a group nobody is left who knows the descendants.
+        host.kill().unwrap();
+        host.wait().unwrap();
+        return;
+    };
+    let (keeper, child) = (parent(pid), parent(listening));
+    let waits = || {
+        let entries = std::fs::read_dir("/proc").unwrap().flatten();
+        let all = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let spare = |pid: &u32| {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            name.trim_end() == "gatelodge-spare" && status.contains(&format!("PPid:\t{}\n", host.id()))
+        };
+        all.filter(spare).count() == 1
+    };
+    eventually("a spare keeper waits", SECOND * 20, waits).await;
+    // Stopped, neither can act between the two signals.
+    send(host.id(), Signal::STOP);
+    send(keeper, Signal::STOP);
+    kill(host.id());
+    kill(keeper);
     host.wait().unwrap();
-    for process in tree {
-        eventually("gone with its host", SECOND, || !alive(process)).await;
+    for process in [pid, child, listening, keeper] {
+        eventually("gone with both", SECOND, || !alive(process)).await;
     }
+    eventually("the group is removed", SECOND, || !group.exists()).await;
+}
+
+/// A child that leaves the process group only, in the same session.
+#[tokio::test]
+async fn a_child_that_left_its_group_is_ended_with_the_rest() {
+    let mut house = House::new("child=setpgid never");
+    house.up().await;
+    let (pid, listening) = house.pids();
+    let group_of = |pid: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.split(' ').nth(2).unwrap().parse::<u32>().unwrap()
+    };
+    assert_eq!((group_of(pid), group_of(listening)), (pid, listening));
+    house.stop().await;
+    assert!(!alive(pid) && !alive(listening));
 }
 
 #[tokio::test]
