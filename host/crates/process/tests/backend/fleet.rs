@@ -50,7 +50,8 @@ async fn nobody_asks_and_it_sleeps_until_somebody_does() {
     let first = house.up().await;
     // A request that runs keeps it awake: three times the limit.
     let request = first.load.begin().unwrap();
-    tokio::time::sleep(Duration::from_millis(900)).await;
+    let slept = tokio::time::timeout(Duration::from_millis(900), house.idle()).await;
+    assert!(slept.is_err(), "it fell asleep over a request");
     assert!(!first.load.is_retired());
     drop(request);
     house.idle().await;
