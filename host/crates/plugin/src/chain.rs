@@ -10,7 +10,7 @@ use crate::engine::PluginEngine;
 use crate::instance::{Blueprint, Unborn};
 use crate::jose::KeySets;
 use crate::link::{self, Hooks, LinkError};
-use crate::log::{Level, LogSink};
+use crate::log::LogSink;
 use crate::manifest::Manifest;
 use crate::matches::Matcher;
 use crate::metrics::Metrics;
@@ -188,6 +188,7 @@ fn load_one(index: usize, settings: &PluginSettings, around: &Surroundings) -> R
         index: u8::try_from(index).map_err(|_| Why::new("too many plugins"))?,
         config_json: settings.config_json.clone(),
         memory_bytes_max: settings.memory_bytes_max,
+        table_elements_max: compiled.slots.table_elements_max(),
         body_held_bytes_max: settings.body_held_bytes_max,
         path_rules: around.path_rules,
         log: Arc::clone(&around.log),
@@ -237,9 +238,9 @@ fn code(settings: &PluginSettings, around: &Surroundings) -> Result<Arc<Compiled
     let got = around.engine.codes().get(&around.engine, &settings.module.bytes).map_err(|error| {
         vec![Why { import: None, help: error.help().map(str::to_owned), message: error.to_string() }]
     })?;
-    let Got { code, warnings } = got;
-    for warning in &warnings {
-        around.log.write(&settings.name, Level::Warn, warning, &[]);
+    let Got { code, lines } = got;
+    for (level, line) in &lines {
+        around.log.write(&settings.name, *level, line, &[]);
     }
     Ok(code)
 }

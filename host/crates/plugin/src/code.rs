@@ -2,8 +2,9 @@
 //! generations run it.
 
 use crate::cache::{CodeCache, NotLoaded};
-use crate::compile::{CompileError, Compiled, compile, load_compiled};
+use crate::compile::{CompileError, Compiled, Placed, compile, place};
 use crate::engine::PluginEngine;
+use crate::log::Level;
 use crate::manifest::Manifest;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -40,7 +41,7 @@ pub struct CodeCounts {
 pub(crate) struct Got {
     pub(crate) code: Arc<Compiled>,
     /// What the operator should hear.
-    pub(crate) warnings: Vec<String>,
+    pub(crate) lines: Vec<(Level, String)>,
 }
 
 impl Codes {
@@ -58,50 +59,53 @@ impl Codes {
     }
 
     /// The code of a component: from memory, from the cache, or compiled.
-    pub(crate) fn get(&self, engine: &PluginEngine, bytes: &[u8]) -> Result<Got, CompileError> {
+    pub(crate) fn get(&self, engine: &PluginEngine, bytes: &Arc<[u8]>) -> Result<Got, CompileError> {
         let digest: [u8; 32] = Sha256::digest(bytes).into();
         if let Some(code) = self.alive().get(&digest).and_then(Weak::upgrade) {
             self.shared.fetch_add(1, Ordering::Relaxed);
-            return Ok(Got { code, warnings: Vec::new() });
+            return Ok(Got { code, lines: Vec::new() });
         }
-        let mut warnings = Vec::new();
-        let code = Arc::new(self.fresh(engine, bytes, &digest, &mut warnings)?);
+        let mut lines = Vec::new();
+        let code = Arc::new(self.fresh(engine, bytes, &digest, &mut lines)?);
         let mut alive = self.alive();
         alive.retain(|_, code| code.strong_count() > 0);
         alive.insert(digest, Arc::downgrade(&code));
-        Ok(Got { code, warnings })
+        Ok(Got { code, lines })
     }
 
     fn fresh(
         &self,
         engine: &PluginEngine,
-        bytes: &[u8],
+        bytes: &Arc<[u8]>,
         digest: &[u8; 32],
-        warnings: &mut Vec<String>,
+        lines: &mut Vec<(Level, String)>,
     ) -> Result<Compiled, CompileError> {
         crate::compile::look(bytes)?;
         let manifest = Manifest::read(bytes)?;
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let name = cache.as_ref().map(|_| name(engine, digest)).unwrap_or_default();
-        if let Some(cache) = &cache {
-            match cached(engine, cache, &name) {
-                Ok(component) => {
-                    self.cached.fetch_add(1, Ordering::Relaxed);
-                    return Ok(Compiled { component, manifest });
-                }
-                Err(NotLoaded::Missing) => {}
-                Err(NotLoaded::Rejected(what)) => {
-                    self.rejected.fetch_add(1, Ordering::Relaxed);
-                    warnings.push(what);
-                }
+        let kept = cache.as_ref().map_or(Err(NotLoaded::Missing), |cache| cached(engine, cache, &name, bytes.len()));
+        let (component, slots, why) = match kept {
+            Ok(placed) => {
+                self.cached.fetch_add(1, Ordering::Relaxed);
+                placed
             }
-        }
-        let (component, code) = compile(engine, bytes, cache.is_some())?;
-        self.compiled.fetch_add(1, Ordering::Relaxed);
-        if let (Some(cache), Some(code)) = (&cache, &code) {
-            warnings.extend(cache.store(&name, code).err());
-        }
-        Ok(Compiled { component, manifest })
+            Err(not) => {
+                if let NotLoaded::Rejected(what) = not {
+                    self.rejected.fetch_add(1, Ordering::Relaxed);
+                    lines.push((Level::Warn, what));
+                }
+                let code = compile(engine, bytes)?;
+                let placed = place(engine, &code, bytes.len())?;
+                self.compiled.fetch_add(1, Ordering::Relaxed);
+                if let Some(Err(what)) = cache.map(|cache| cache.store(&name, &code)) {
+                    lines.push((Level::Warn, what));
+                }
+                placed
+            }
+        };
+        lines.extend(why.map(|why| (Level::Info, why)));
+        Ok(Compiled { component, slots, manifest })
     }
 
     fn alive(&self) -> std::sync::MutexGuard<'_, BTreeMap<[u8; 32], Weak<Compiled>>> {
@@ -110,9 +114,9 @@ impl Codes {
 }
 
 /// Code from the cache, proven to be our own writing.
-fn cached(engine: &PluginEngine, cache: &CodeCache, name: &str) -> Result<wasmtime::component::Component, NotLoaded> {
+fn cached(engine: &PluginEngine, cache: &CodeCache, name: &str, component_bytes: usize) -> Result<Placed, NotLoaded> {
     let code = cache.load(name)?;
-    load_compiled(engine.wasmtime(), &code).map_err(|error| {
+    place(engine, &code, component_bytes).map_err(|error| {
         cache.remove(name);
         NotLoaded::Rejected(format!("{name} in the code cache does not fit this host: {error}"))
     })
@@ -122,9 +126,9 @@ fn cached(engine: &PluginEngine, cache: &CodeCache, name: &str) -> Result<wasmti
 fn name(engine: &PluginEngine, component: &[u8; 32]) -> String {
     let mut depends = Depends(Sha256::new());
     // The engine's version, its settings, and what the processor can do.
-    engine.wasmtime().precompile_compatibility_hash().hash(&mut depends);
-    let [slots, backtraces] = crate::compiler::encode(engine.allocator(), engine.settings().backtraces);
-    for text in [env!("CARGO_PKG_VERSION"), std::env::consts::ARCH, &slots, &backtraces] {
+    engine.small().precompile_compatibility_hash().hash(&mut depends);
+    let [backtraces] = crate::compiler::encode(engine.settings().backtraces);
+    for text in [env!("CARGO_PKG_VERSION"), std::env::consts::ARCH, &backtraces] {
         text.hash(&mut depends);
     }
     format!("{}-{}", hex(component), hex(&depends.0.finalize()[..16]))

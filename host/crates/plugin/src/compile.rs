@@ -3,11 +3,17 @@
 use crate::compiler::{Elsewhere, compile_by};
 use crate::engine::PluginEngine;
 use crate::manifest::Manifest;
+use crate::slots::{SMALL_COMPONENT_BYTES_MAX, Slots};
+use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::{Engine, component::Component};
 
 /// Largest module that is looked at, bytes. Compiling takes about a second per
 /// megabyte; a bigger file is a mistake or an attack.
 pub const MODULE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What the engine says when a component asks for more than its slots have.
+const POOL_REFUSAL: &str = "pooling allocator";
 
 /// First bytes of every Wasm file.
 const MAGIC: &[u8] = b"\0asm";
@@ -37,9 +43,12 @@ pub enum CompileError {
     /// The manifest section is there but can't be read.
     #[error("the section gatelodge:manifest is broken: {0}")]
     Manifest(String),
-    /// Given up at [`crate::compiler::COMPILE_MS_MAX`].
+    /// Given up at [`crate::EngineSettings::compile_ms_max`].
     #[error("compiling it took longer than {0} ms")]
     TooSlow(u128),
+    /// This many compilations that were given up still run in this process.
+    #[error("{0} components that took too long to compile still keep their compilers busy: try again later")]
+    Busy(usize),
     /// Broken, or it uses what the engine does not offer.
     #[error("not a valid component: {0}")]
     Invalid(String),
@@ -63,31 +72,45 @@ impl CompileError {
 /// A component that compiled.
 pub(crate) struct Compiled {
     pub(crate) component: Component,
+    pub(crate) slots: Slots,
     pub(crate) manifest: Option<Manifest>,
 }
 
-/// Compiles a component whose outside was looked at; gives its machine code as well
-/// where that was made apart, which `keep` demands.
+/// A component in its engine; with what the operator should know about that.
+pub(crate) type Placed = (Component, Slots, Option<String>);
+
+/// Compiles a component whose outside was looked at to machine code.
 ///
 /// # Errors
 /// Says what is wrong with the component.
-pub(crate) fn compile(
-    engine: &PluginEngine,
-    bytes: &[u8],
-    keep: bool,
-) -> Result<(Component, Option<Vec<u8>>), CompileError> {
+pub(crate) fn compile(engine: &PluginEngine, bytes: &Arc<[u8]>) -> Result<Vec<u8>, CompileError> {
     let settings = engine.settings();
+    let limit = Duration::from_millis(settings.compile_ms_max);
     if let Some(program) = &settings.compiler
-        && let Elsewhere::Code(code) = compile_by(program, engine.allocator(), settings.backtraces, bytes)?
+        && let Elsewhere::Code(code) = compile_by(program, settings.backtraces, bytes, limit)?
     {
-        return Ok((load_compiled(engine.wasmtime(), &code)?, Some(code)));
+        return Ok(code);
     }
-    let invalid = |error| CompileError::Invalid(reason(&error));
-    if keep {
-        let code = engine.wasmtime().precompile_component(bytes).map_err(invalid)?;
-        return Ok((load_compiled(engine.wasmtime(), &code)?, Some(code)));
-    }
-    Ok((Component::from_binary(engine.wasmtime(), bytes).map_err(invalid)?, None))
+    engine.bench().compile(engine.small(), bytes, limit)
+}
+
+/// Takes machine code into the engine whose slots hold what it needs.
+///
+/// # Errors
+/// It fits neither, or is no code for this host.
+pub(crate) fn place(engine: &PluginEngine, code: &[u8], component_bytes: usize) -> Result<Placed, CompileError> {
+    let why = if component_bytes > SMALL_COMPONENT_BYTES_MAX {
+        format!("it has {component_bytes} bytes; small ones hold components of at most {SMALL_COMPONENT_BYTES_MAX}")
+    } else {
+        match load_compiled(engine.small(), code) {
+            Ok(component) => return Ok((component, Slots::Small, None)),
+            Err(CompileError::Invalid(why)) if why.contains(POOL_REFUSAL) => why,
+            Err(error) => return Err(error),
+        }
+    };
+    let large = engine.large().map_err(CompileError::Invalid)?;
+    let component = load_compiled(&large, code)?;
+    Ok((component, Slots::Large, Some(format!("runs in large slots: {why}"))))
 }
 
 /// Takes machine code that our own compiler made, now or earlier.
@@ -137,7 +160,44 @@ pub(crate) fn reason(error: &wasmtime::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CompileError, MODULE_BYTES_MAX, look};
+    use super::{CompileError, MODULE_BYTES_MAX, compile, look, place};
+    use crate::engine::{EngineSettings, PluginEngine};
+    use crate::slots::{SMALL_COMPONENT_BYTES_MAX, Slots};
+    use std::sync::Arc;
+
+    /// A component that does nothing but make a table of this many elements.
+    fn with_table(elements: u32) -> Arc<[u8]> {
+        let mut module = b"\0asm\x01\0\0\0\x04\x06\x01\x70\0".to_vec();
+        // LEB128 in three bytes.
+        let seven = |shift: u32| u8::try_from(elements >> shift & 0x7f).expect("seven bits");
+        module.extend([seven(0) | 0x80, seven(7) | 0x80, seven(14)]);
+        let mut bytes = b"\0asm\x0d\0\x01\0\x01".to_vec();
+        bytes.push(u8::try_from(module.len()).expect("short"));
+        bytes.extend(module);
+        bytes.extend(b"\x02\x04\x01\0\0\0");
+        bytes.into()
+    }
+
+    #[test]
+    fn what_does_not_fit_small_slots_gets_large_ones() {
+        let settings = EngineSettings { instances_max: 2, large_instances_max: 2, ..EngineSettings::default() };
+        let engine = PluginEngine::new(&settings).expect("an engine");
+        let placed = |elements, component_bytes| {
+            let code = compile(&engine, &with_table(elements)).expect("a component");
+            place(&engine, &code, component_bytes).map(|(_, slots, why)| (slots, why.unwrap_or_default()))
+        };
+        assert_eq!(placed(20_000, SMALL_COMPONENT_BYTES_MAX), Ok((Slots::Small, String::new())), "the limits");
+        assert_eq!(engine.allocator(Slots::Large), None, "nobody needs them yet");
+        let (slots, why) = placed(20_001, 100).expect("it fits large ones");
+        assert_eq!(slots, Slots::Large);
+        assert!(why.contains("20001"), "{why}");
+        let (slots, why) = placed(1, SMALL_COMPONENT_BYTES_MAX + 1).expect("it fits large ones");
+        assert_eq!(slots, Slots::Large);
+        assert!(why.contains("4194305 bytes"), "{why}");
+        assert_eq!(placed(100_000, 100).expect("the limit").0, Slots::Large);
+        let refused = placed(100_001, 100).expect_err("it fits none").to_string();
+        assert!(refused.contains("100001"), "{refused}");
+    }
 
     #[test]
     fn what_is_no_component_is_named() {

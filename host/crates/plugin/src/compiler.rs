@@ -5,11 +5,12 @@
 //! busy for long. So the host's own executable is started again with a hidden
 //! first argument: it reads a component from its standard input, writes machine
 //! code to its standard output and ends. Its memory ends with it, and it is killed
-//! at [`COMPILE_MS_MAX`].
+//! at its time limit.
 
 use crate::cache::CODE_BYTES_MAX;
 use crate::compile::{CompileError, reason};
-use crate::engine::{Allocator, EngineSettings, config};
+use crate::engine::{Allocator, EngineSettings};
+use crate::slots::{Slots, config};
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -21,9 +22,6 @@ use wasmtime::Engine;
 /// The hidden first argument that makes the host's executable a compiler. A `main`
 /// that meets it must hand the arguments behind it to [`compiler_main`].
 pub const COMPILER_ARGUMENT: &str = "__gatelodge-compile";
-
-/// Longest compilation of one plugin, milliseconds; then the compiler is killed.
-pub const COMPILE_MS_MAX: u64 = 60_000;
 
 /// Longest answer, bytes; a longer one is cut, and then refused as broken code.
 const ANSWER_BYTES_MAX: u64 = 1 + CODE_BYTES_MAX as u64;
@@ -37,13 +35,14 @@ const WRONG: u8 = 1;
 #[must_use]
 pub fn compiler_main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let Some((allocator, backtraces)) = decode(&arguments) else { return 2 };
+    let Some(backtraces) = decode(&arguments) else { return 2 };
     let mut bytes = Vec::new();
     if std::io::stdin().lock().read_to_end(&mut bytes).is_err() {
         return 1;
     }
     let settings = EngineSettings { backtraces, ..EngineSettings::default() };
-    let compiled = Engine::new(&config(&settings, allocator)).and_then(|engine| engine.precompile_component(&bytes));
+    let compiled = Engine::new(&config(&settings, Slots::Small, Allocator::OnDemand))
+        .and_then(|engine| engine.precompile_component(&bytes));
     let (kind, answer) = match compiled {
         Ok(code) => (CODE, code),
         Err(error) => (WRONG, reason(&error).into_bytes()),
@@ -53,22 +52,14 @@ pub fn compiler_main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     i32::from(written.is_err())
 }
 
-/// Machine code must fit the engine that runs it: what its layout depends on.
-pub(crate) fn encode(allocator: Allocator, backtraces: bool) -> [String; 2] {
-    let slots = match allocator {
-        Allocator::Pooling(slots) => slots.to_string(),
-        Allocator::OnDemand => "on-demand".to_owned(),
-    };
-    [slots, backtraces.to_string()]
+/// Machine code must fit the engine that runs it: what its layout depends on. Slots are no part of it.
+pub(crate) fn encode(backtraces: bool) -> [String; 1] {
+    [backtraces.to_string()]
 }
 
-fn decode(arguments: &[OsString]) -> Option<(Allocator, bool)> {
-    let [slots, backtraces] = arguments else { return None };
-    let allocator = match slots.to_str()? {
-        "on-demand" => Allocator::OnDemand,
-        slots => Allocator::Pooling(slots.parse().ok()?),
-    };
-    Some((allocator, backtraces.to_str()?.parse().ok()?))
+fn decode(arguments: &[OsString]) -> Option<bool> {
+    let [backtraces] = arguments else { return None };
+    backtraces.to_str()?.parse().ok()
 }
 
 /// What came of a compilation elsewhere.
@@ -85,19 +76,19 @@ pub(crate) enum Elsewhere {
 /// What is wrong with the component, or with the compiler's way of ending.
 pub(crate) fn compile_by(
     program: &Path,
-    allocator: Allocator,
     backtraces: bool,
     bytes: &[u8],
+    limit: Duration,
 ) -> Result<Elsewhere, CompileError> {
     let spawned = Command::new(program)
         .arg(COMPILER_ARGUMENT)
-        .args(encode(allocator, backtraces))
+        .args(encode(backtraces))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn();
     let Ok(child) = spawned else { return Ok(Elsewhere::NotStarted) };
-    let answer = ask(child, bytes, Duration::from_millis(COMPILE_MS_MAX))?;
+    let answer = ask(child, bytes, limit)?;
     match answer.split_first() {
         Some((&CODE, code)) => Ok(Elsewhere::Code(code.to_vec())),
         Some((&WRONG, text)) => Err(CompileError::Invalid(String::from_utf8_lossy(text).into_owned())),
@@ -138,7 +129,7 @@ fn ask(mut child: Child, bytes: &[u8], limit: Duration) -> Result<Vec<u8>, Compi
 
 #[cfg(test)]
 mod tests {
-    use super::{Allocator, ask, decode, encode};
+    use super::{ask, decode, encode};
     use crate::compile::CompileError;
     use std::ffi::OsString;
     use std::process::{Command, Stdio};
@@ -146,12 +137,13 @@ mod tests {
 
     #[test]
     fn arguments_survive_the_way() {
-        for (allocator, backtraces) in [(Allocator::Pooling(64), true), (Allocator::OnDemand, false)] {
-            let sent: Vec<OsString> = encode(allocator, backtraces).into_iter().map(Into::into).collect();
-            assert_eq!(decode(&sent), Some((allocator, backtraces)));
+        for backtraces in [true, false] {
+            let sent: Vec<OsString> = encode(backtraces).into_iter().map(Into::into).collect();
+            assert_eq!(decode(&sent), Some(backtraces));
         }
         assert_eq!(decode(&[]), None);
-        assert_eq!(decode(&["x".into(), "true".into()]), None);
+        assert_eq!(decode(&["x".into()]), None);
+        assert_eq!(decode(&["true".into(), "true".into()]), None);
     }
 
     #[cfg(unix)]

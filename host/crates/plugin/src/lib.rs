@@ -17,11 +17,14 @@
 //! that such a plugin, or one with a whole-body hook, is shown; a plugin with a timer has one
 //! instance more, once for all workers; tables of an instance are below 3 MiB in all, its host side below 64 KiB. Two generations during a
 //! reload: twice that. The engine's `instances_max` bounds it over everything.
+//! Slots that nobody uses keep at most `100 × 2 MiB` (small) and `8 × 8 MiB` (large), and
+//! never more than instances in them had used.
 //! An idle instance of a small plugin holds about 30 KiB.
 //! What plugins share comes on top: `Σ over stores (bytes_max + 64 KiB) + Σ over limiters (128 × keys_max)`,
 //! once for all workers and generations.
 #![deny(unsafe_code)]
 
+mod bench;
 mod bindings;
 mod body;
 mod budget;
@@ -50,6 +53,7 @@ mod registration;
 mod secrets;
 mod selector;
 mod settings;
+mod slots;
 mod stage;
 mod state;
 mod store;
@@ -66,7 +70,7 @@ pub use cache::{CACHE_BYTES_MAX, CodeCache, cache_folder};
 pub use chain::{Chain, LoadError, Surroundings};
 pub use code::CodeCounts;
 pub use compile::{CompileError, MODULE_BYTES_MAX};
-pub use compiler::{COMPILE_MS_MAX, COMPILER_ARGUMENT, compiler_main};
+pub use compiler::{COMPILER_ARGUMENT, compiler_main};
 pub use digest::sha256_hex;
 pub use engine::{Allocator, EngineSettings, PluginEngine};
 pub use jose::KeySets;
@@ -82,5 +86,6 @@ pub use settings::{
     FaultPolicy, GrantedNames, Grants, Isolation, MatchSettings, ModuleSource, OnFault, PLUGINS_MAX, PlaneSettings,
     PluginSettings,
 };
+pub use slots::{SMALL_COMPONENT_BYTES_MAX, Slots};
 pub use store::{StoreSettings, WhenFull};
 pub use timer::Timers;

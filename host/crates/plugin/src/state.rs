@@ -2,7 +2,6 @@
 
 use crate::budget::{Budget, SystemTimes};
 use crate::capability::wasi::{Output, Streams};
-use crate::engine::TABLE_ELEMENTS_MAX;
 use crate::jose::KeySets;
 use crate::log::LogSink;
 use crate::metrics::{PluginMetrics, Series};
@@ -22,6 +21,8 @@ pub(crate) struct Common {
     pub(crate) index: u8,
     pub(crate) config_json: String,
     pub(crate) memory_bytes_max: usize,
+    /// Elements of one table, by the slots it lives in.
+    pub(crate) table_elements_max: usize,
     /// See [`crate::PluginSettings::body_held_bytes_max`].
     pub(crate) body_held_bytes_max: usize,
     pub(crate) path_rules: PathRules,
@@ -88,7 +89,8 @@ pub(crate) struct Now {
 
 impl State {
     pub(crate) fn new(common: Arc<Common>, deadline: Duration, trial: bool) -> Self {
-        let limiter = Limiter { bytes_max: common.memory_bytes_max, bytes: 0, denied: false };
+        let (bytes_max, table_elements_max) = (common.memory_bytes_max, common.table_elements_max);
+        let limiter = Limiter { bytes_max, table_elements_max, bytes: 0, denied: false };
         let times = SystemTimes::new(common.started);
         Self {
             common,
@@ -290,6 +292,7 @@ impl Heads {
 /// Holds an instance to its memory, and remembers that it was held.
 pub(crate) struct Limiter {
     bytes_max: usize,
+    table_elements_max: usize,
     /// Linear memory in use, all memories of the instance together.
     bytes: usize,
     /// True once a growth was denied: tells a death for want of memory from a panic.
@@ -315,7 +318,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let fits = desired <= TABLE_ELEMENTS_MAX && maximum.is_none_or(|maximum| desired <= maximum);
+        let fits = desired <= self.table_elements_max && maximum.is_none_or(|maximum| desired <= maximum);
         self.denied |= !fits;
         Ok(fits)
     }

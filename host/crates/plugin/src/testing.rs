@@ -53,6 +53,7 @@ pub(crate) fn state(ears: &Arc<Ears>, may_log: bool) -> State {
         index: 0,
         config_json: "{}".to_owned(),
         memory_bytes_max: 1 << 20,
+        table_elements_max: 20_000,
         body_held_bytes_max: 1 << 20,
         path_rules: wire::target::PathRules::default(),
         log: Arc::clone(ears) as Arc<dyn LogSink>,

@@ -1,4 +1,4 @@
-//! The plugin clock: a thread that advances the engine's epoch each millisecond
+//! The plugin clock: a thread that advances the engines' epochs each millisecond
 //! while some hook runs, and sleeps when none does.
 
 use crate::budget::TICK;
@@ -26,6 +26,8 @@ pub(crate) struct Ticker {
 struct Shared {
     parked: AtomicBool,
     stop: AtomicBool,
+    /// Those whose epochs pass.
+    engines: Mutex<Vec<Engine>>,
     /// One per worker: each counts hooks on a cache line of its own.
     workers: Mutex<Vec<Weak<Activity>>>,
     /// Plugins whose dropped log lines are told when a second is over.
@@ -51,11 +53,12 @@ impl Ticker {
         let shared = Arc::new(Shared {
             parked: AtomicBool::new(false),
             stop: AtomicBool::new(false),
+            engines: Mutex::new(vec![engine]),
             workers: Mutex::new(Vec::new()),
             plugins: Mutex::new(Vec::new()),
         });
         let seen = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("plugin-clock".to_owned()).spawn(move || seen.run(&engine))?;
+        let thread = std::thread::Builder::new().name("plugin-clock".to_owned()).spawn(move || seen.run())?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -67,6 +70,11 @@ impl Ticker {
         workers.retain(|worker| worker.strong_count() > 0);
         workers.push(Arc::downgrade(&activity));
         Some(Pulse { activity, shared: Arc::clone(&self.shared), thread })
+    }
+
+    /// From now on, this engine's epochs pass too.
+    pub(crate) fn drive(&self, engine: Engine) {
+        self.shared.engines.lock().unwrap_or_else(PoisonError::into_inner).push(engine);
     }
 
     /// From now on, lines that the plugin's log drops are told.
@@ -113,14 +121,14 @@ impl Drop for Running<'_> {
 }
 
 impl Shared {
-    fn run(&self, engine: &Engine) {
+    fn run(&self) {
         let mut idle = 0;
         let mut counts = 0;
         let mut ticks = 0_u32;
         let mut due = Instant::now() + TICK;
         while !self.stop.load(Ordering::SeqCst) {
             std::thread::park_timeout(due.saturating_duration_since(Instant::now()));
-            due = advance(engine, due);
+            due = self.advance(due);
             let (running, sum) = self.look();
             idle = if running || sum != counts { 0 } else { idle + 1 };
             counts = sum;
@@ -150,6 +158,21 @@ impl Shared {
         plugins.iter().filter_map(Weak::upgrade).fold(true, |settled, plugin| plugin.settle_log() & settled)
     }
 
+    /// Lets the epochs pass that are due, and says when the next one is: by the clock,
+    /// so that late wake-ups do not add up.
+    fn advance(&self, mut due: Instant) -> Instant {
+        let engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        for _ in 0..LATE_EPOCHS_MAX {
+            if due > now {
+                return due;
+            }
+            engines.iter().for_each(Engine::increment_epoch);
+            due += TICK;
+        }
+        now + TICK
+    }
+
     fn sleep(&self) {
         self.parked.store(true, Ordering::SeqCst);
         while !self.stop.load(Ordering::SeqCst) && !self.look().0 {
@@ -157,20 +180,6 @@ impl Shared {
         }
         self.parked.store(false, Ordering::SeqCst);
     }
-}
-
-/// Lets the epochs pass that are due, and says when the next one is: by the clock,
-/// so that late wake-ups do not add up.
-fn advance(engine: &Engine, mut due: Instant) -> Instant {
-    let now = Instant::now();
-    for _ in 0..LATE_EPOCHS_MAX {
-        if due > now {
-            return due;
-        }
-        engine.increment_epoch();
-        due += TICK;
-    }
-    now + TICK
 }
 
 #[cfg(test)]

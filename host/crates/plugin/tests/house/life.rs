@@ -1,7 +1,9 @@
 //! Plugins come and go: compiled once, kept, taken up again, and given back.
 
 use crate::harness::{guest, load_on, own_engine, request, told};
-use gatelodge_plugin::{CodeCache, CodeCounts, KeySets, Level, PluginEngine, PluginSettings};
+use gatelodge_plugin::{
+    CodeCache, CodeCounts, KeySets, Level, PluginEngine, PluginSettings, SMALL_COMPONENT_BYTES_MAX, Slots,
+};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -92,6 +94,30 @@ fn generations_share_their_code() {
     drop(generation);
     drop(load(guest("pass")));
     assert_eq!(engine.code_counts(), CodeCounts { shared: 5, compiled: 2, ..COMPILED }, "nobody ran it any more");
+}
+
+/// An interpreter's size, not its behaviour: the same hooks, other slots.
+#[test]
+fn a_big_component_lives_in_large_slots() {
+    const PADDING: usize = SMALL_COMPONENT_BYTES_MAX;
+    let mut big = PluginSettings { name: "big".to_owned(), ..guest("pass") };
+    let mut bytes = big.module.bytes.to_vec();
+    // A custom section without a name; its length as LEB128 in four bytes.
+    bytes.push(0);
+    bytes.extend([0x80, 0x80, 0x80, u8::try_from(PADDING >> 21).expect("short")]);
+    bytes.extend(std::iter::repeat_n(0, PADDING));
+    big.module.bytes = bytes.into();
+
+    let engine = own_engine(4);
+    let house = load_on(Arc::clone(&engine), vec![guest("pass"), big], KeySets::new())
+        .unwrap_or_else(|errors| panic!("{errors:?}"));
+    assert_eq!(told(&house.way_in(request("/", &[])).1), "continue");
+    assert_eq!((engine.instances_in(Slots::Small), engine.instances_in(Slots::Large)), (Some(1), Some(1)));
+    let lines = house.ears.lines.lock().expect("no test panics with it");
+    assert!(lines.iter().any(|line| line.plugin == "big" && line.message.contains("large slots")), "{lines:?}");
+    drop(lines);
+    drop(house);
+    assert_eq!(engine.instances(), Some(0));
 }
 
 /// Runs this test by itself in a process of its own, where nothing else moves the memory.
