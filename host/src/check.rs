@@ -43,7 +43,9 @@ fn examine(args: &CheckArgs) -> (Option<Loaded>, Vec<Problem>) {
         Ok(loaded) => {
             let mut problems = loaded.document.warnings.clone().into_vec();
             let rules = settle::path_rules(&loaded);
-            if let Err(found) = plugins::load(&loaded, &args.site.plugin, rules, Arc::new(Silent), &Lasting::new()) {
+            if let Err(found) =
+                plugins::load(&loaded, &args.site.plugin, rules, Arc::new(Silent), &Lasting::for_a_look())
+            {
                 problems.extend(found);
             }
             (Some(loaded), problems)

@@ -28,6 +28,8 @@ use tokio::sync::{mpsc, watch};
 
 /// Orders over the admin address that may wait.
 const ADMIN_ORDERS_MAX: usize = 8;
+/// How long stores on disk may take to write their last changes.
+const LAST_FLUSH_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long the last ticks of plugins' timers are waited for.
 const LAST_TICK_TIME_MAX: Duration = Duration::from_secs(1);
 
@@ -193,11 +195,20 @@ fn announce(writer: &LogWriter, urls: &[String]) {
 /// Serves until told to stop, then locks up: the app outlives the last request,
 /// and nothing outlives the app's stop.
 async fn serve(workers: Workers, app: App, mut desk: Desk, admin: AdminDoor, timers: Timers) -> anyhow::Result<()> {
+    let counters = Arc::clone(&workers.counters);
     let ended = workers.serve(&mut desk).await;
     // No request sees what they would do now.
-    let quiet = tokio::task::spawn_blocking(move || timers.stop(LAST_TICK_TIME_MAX)).await;
-    if !matches!(quiet, Ok(true)) {
+    let stores = Arc::clone(&counters.stores);
+    let quiet = tokio::task::spawn_blocking(move || {
+        let timers_ended = timers.stop(LAST_TICK_TIME_MAX);
+        (timers_ended, stores.close(LAST_FLUSH_TIME_MAX))
+    });
+    let (timers_ended, stores_closed) = quiet.await.unwrap_or((false, false));
+    if !timers_ended {
         say(&desk.log, "stopping", "a plugin's timer still runs: it ends with the host");
+    }
+    if !stores_closed {
+        say(&desk.log, "stopping", "a store's file is not closed yet: its last changes may be lost");
     }
     let report = app.stop(&mut desk).await;
     admin.close().await;

@@ -17,7 +17,16 @@ pub(crate) struct Lasting {
 
 impl Lasting {
     pub(crate) fn new() -> Arc<Self> {
-        let (metrics, stores, timers) = (Metrics::new(), Stores::new(), Timers::new());
+        Self::with(Stores::new())
+    }
+
+    /// For a look at plugins that touches no store's file.
+    pub(crate) fn for_a_look() -> Arc<Self> {
+        Self::with(Stores::in_memory())
+    }
+
+    fn with(stores: Arc<Stores>) -> Arc<Self> {
+        let (metrics, timers) = (Metrics::new(), Timers::new());
         Arc::new(Self { metrics, stores, timers, engine: Mutex::default() })
     }
 

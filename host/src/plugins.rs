@@ -5,7 +5,7 @@ use crate::load::{Loaded, flag};
 use config::plugins_toml::{self, FaultPolicy, Isolation, Module, Plugin};
 use config::{Position, Problem, Severity, modules};
 use plugin::{
-    Chain, Declared, GrantedNames, Grants, KeySets, LimiterSettings, LogSink, MODULE_BYTES_MAX, Manifest,
+    Chain, Declared, DiskSettings, GrantedNames, Grants, KeySets, LimiterSettings, LogSink, MODULE_BYTES_MAX, Manifest,
     MatchSettings, ModuleSource, OnFault, PlaneSettings, PluginSettings, SECRET_BYTES_MAX, Secrets, StoreSettings,
     Stores, Surroundings, WhenFull,
 };
@@ -128,6 +128,12 @@ fn declared(loaded: &Loaded, file: &str, stores: &Arc<Stores>, problems: &mut Ve
         };
         (name.clone(), StoreSettings { bytes_max: store.bytes_max.value, when_full })
     });
+    let disks = document.stores.iter().filter_map(|(name, store)| {
+        let path = modules::resolve(&loaded.folder, &store.path.as_ref()?.value);
+        let path = std::path::absolute(&path).unwrap_or(path);
+        let flush = Duration::from_millis(store.flush_ms.value.into());
+        Some((name.clone(), DiskSettings { path, flush }))
+    });
     let limiters = document.limiters.iter().map(|(name, limiter)| {
         let (rate, per_ms) = (limiter.rate.value, limiter.per_ms.value);
         let (burst, keys_max) = (limiter.burst.value, limiter.keys_max.value);
@@ -136,6 +142,7 @@ fn declared(loaded: &Loaded, file: &str, stores: &Arc<Stores>, problems: &mut Ve
     Declared {
         registry: Arc::clone(stores),
         stores: declared.collect(),
+        disks: disks.collect(),
         limiters: limiters.collect(),
         secrets: secrets(loaded, file, problems),
     }

@@ -129,6 +129,11 @@ impl plugin::LogSink for PluginLines {
         self.0.tell(&Line { level: level_of(level), name: "plugin", message: message.to_owned(), fields: all });
     }
 
+    fn store(&self, store: &str, level: plugin::Level, message: &str) {
+        let fields = vec![("store".to_owned(), store.to_owned())];
+        self.0.tell(&Line { level: level_of(level), name: "plugin-store", message: message.to_owned(), fields });
+    }
+
     fn fault(&self, plugin: &str, kind: wire::PluginFault, text: &str) {
         let fields = vec![("plugin".to_owned(), plugin.to_owned()), ("fault".to_owned(), kind.as_str().to_owned())];
         self.0.tell(&Line { level: Level::Error, name: "plugin-fault", message: text.to_owned(), fields });

@@ -274,6 +274,10 @@ fn named(groups: &mut Vec<Group>, path: &str, document: &PluginsToml) {
         let mut lines = Lines::new(path);
         lines.setting("bytes_max", &store.bytes_max);
         lines.add("when_full", word(&store.when_full.value), store.when_full.at);
+        if let Some(path) = &store.path {
+            lines.add("path", &path.value, Some(path.at));
+            lines.setting("flush_ms", &store.flush_ms);
+        }
         groups.push(lines.into_group(format!("[stores.{name}]")));
     }
     for (name, limiter) in &document.limiters {

@@ -182,7 +182,7 @@ fn load_one(index: usize, settings: &PluginSettings, around: &Surroundings) -> R
     let compiled = code(settings, around)?;
     let hooks = link::check(&compiled.component, settings.grants, &settings.names)
         .map_err(|errors| errors.into_iter().map(Why::from).collect::<Vec<_>>())?;
-    let named = Named::new(&settings.names, &around.declared).map_err(Why::new)?;
+    let named = Named::new(&settings.names, &around.declared, &around.log).map_err(Why::new)?;
     let common = Arc::new(Common {
         name: settings.name.as_str().into(),
         index: u8::try_from(index).map_err(|_| Why::new("too many plugins"))?,

@@ -87,5 +87,5 @@ pub use settings::{
     PluginSettings,
 };
 pub use slots::{SMALL_COMPONENT_BYTES_MAX, Slots};
-pub use store::{StoreSettings, WhenFull};
+pub use store::{DiskSettings, DiskUsage, StoreSettings, WhenFull};
 pub use timer::Timers;

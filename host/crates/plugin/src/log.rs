@@ -27,6 +27,11 @@ pub trait LogSink: Send + Sync {
     /// One line.
     fn write(&self, plugin: &str, level: Level, message: &str, fields: &[(String, String)]);
 
+    /// Something happened to a store that is kept on disk.
+    fn store(&self, store: &str, level: Level, message: &str) {
+        self.write("", level, message, &[("store".to_owned(), store.to_owned())]);
+    }
+
     /// A plugin failed; `text` is for the operator: what happened and, where known, in which function.
     fn fault(&self, plugin: &str, kind: PluginFault, text: &str) {
         let fields = [("fault".to_owned(), kind.as_str().to_owned())];

@@ -1,12 +1,16 @@
 //! What plugins.toml declares by name and grants by name: stores, limiters and secrets.
 
 use crate::limiter::{Limiter, LimiterSettings};
+use crate::log::LogSink;
 use crate::secrets::{Secret, Secrets};
 use crate::settings::GrantedNames;
-use crate::store::{Store, StoreSettings};
+use crate::store::{DiskSettings, DiskUsage, Kept, Store, StoreSettings};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 /// Denials that a plugin's log gets a line for; a plugin may ask for what it has not
 /// with each request.
@@ -15,11 +19,25 @@ const DENIALS_TOLD_MAX: u32 = 16;
 /// The state of a process that outlives generations: one for all of them, so that a
 /// reload loses nothing. A store or limiter lives as long as a plugin of a running
 /// generation is granted it.
-#[derive(Default)]
 pub struct Stores {
-    stores: Mutex<BTreeMap<String, Weak<Store>>>,
+    stores: Mutex<BTreeMap<Place, (String, Weak<Kept>)>>,
     /// Other numbers make another limiter: its buckets begin full.
     limiters: Mutex<BTreeMap<(String, LimiterSettings), Weak<Limiter>>>,
+    /// Each store on disk has a sender until its file is closed. `None`: nothing touches disk.
+    files: Mutex<Option<(SyncSender<()>, Receiver<()>)>>,
+}
+
+/// What makes two stores the same one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Memory(String),
+    Disk(PathBuf),
+}
+
+impl Default for Stores {
+    fn default() -> Self {
+        Self { files: Mutex::new(Some(sync_channel(0))), ..Self::without_files() }
+    }
 }
 
 /// A store at one moment.
@@ -33,6 +51,8 @@ pub struct StoreUsage {
     pub bytes_max: u64,
     /// Entries that had to go before their time since its start.
     pub evicted: u64,
+    /// How its disk does; `None` for one in memory.
+    pub disk: Option<DiskUsage>,
 }
 
 impl Stores {
@@ -42,23 +62,72 @@ impl Stores {
         Arc::default()
     }
 
+    /// None of them on disk, whatever the settings say: for a look at plugins that changes nothing.
+    #[must_use]
+    pub fn in_memory() -> Arc<Self> {
+        Arc::new(Self::without_files())
+    }
+
+    fn without_files() -> Self {
+        Self { stores: Mutex::default(), limiters: Mutex::default(), files: Mutex::new(None) }
+    }
+
+    /// Writes what is not on disk yet, closes all files and waits for that, at most `limit`.
+    /// False if some file is not closed then. What changes after it stays in memory. Blocks.
+    #[must_use]
+    pub fn close(&self, limit: Duration) -> bool {
+        let Some((alive, closed)) = self.files.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return true;
+        };
+        drop(alive);
+        let stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        stores.values().filter_map(|(_, store)| store.upgrade()).for_each(|store| store.close());
+        drop(stores);
+        matches!(closed.recv_timeout(limit), Err(RecvTimeoutError::Disconnected))
+    }
+
     /// All stores in use.
     #[must_use]
     pub fn usage(&self) -> Vec<StoreUsage> {
         let stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        let live = stores.iter().filter_map(|(name, store)| Some((name, store.upgrade()?)));
+        let live = stores.values().filter_map(|(name, store)| Some((name, store.upgrade()?)));
         live.map(|(name, store)| StoreUsage {
             name: name.clone(),
-            bytes: store.bytes(),
-            bytes_max: store.bytes_max(),
-            evicted: store.evicted(),
+            bytes: store.store().bytes(),
+            bytes_max: store.store().bytes_max(),
+            evicted: store.store().evicted(),
+            disk: store.disk(),
         })
         .collect()
     }
 
-    fn store(&self, name: &str, settings: StoreSettings) -> Arc<Store> {
+    fn store(
+        &self,
+        name: &str,
+        settings: StoreSettings,
+        disk: Option<&DiskSettings>,
+        log: &Arc<dyn LogSink>,
+    ) -> Arc<Kept> {
+        let alive = self.files.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(alive, _)| alive.clone());
+        let disk = disk.zip(alive);
+        let place = match &disk {
+            Some((disk, _)) => Place::Disk(disk.path.clone()),
+            None => Place::Memory(name.to_owned()),
+        };
         let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        live(&mut stores, name.to_owned(), || Store::new(settings))
+        if let Some((known, found)) = stores.get_mut(&place)
+            && let Some(found) = found.upgrade()
+        {
+            name.clone_into(known);
+            return found;
+        }
+        stores.retain(|_, (_, held)| held.strong_count() > 0);
+        let made = Arc::new(match disk {
+            Some((disk, alive)) => Kept::on_disk(name, settings, disk, log, alive),
+            None => Kept::in_memory(settings),
+        });
+        stores.insert(place, (name.to_owned(), Arc::downgrade(&made)));
+        made
     }
 
     fn limiter(&self, name: &str, settings: LimiterSettings) -> Arc<Limiter> {
@@ -85,6 +154,8 @@ pub struct Declared {
     pub registry: Arc<Stores>,
     /// `[stores.NAME]`.
     pub stores: BTreeMap<String, StoreSettings>,
+    /// Which of them are on disk, and where.
+    pub disks: BTreeMap<String, DiskSettings>,
     /// `[limiters.NAME]`.
     pub limiters: BTreeMap<String, LimiterSettings>,
     /// `[secrets.NAME]`.
@@ -94,7 +165,7 @@ pub struct Declared {
 /// What one plugin was granted by name.
 #[derive(Default)]
 pub(crate) struct Named {
-    stores: Vec<(String, Arc<Store>)>,
+    stores: Vec<(String, Arc<Kept>)>,
     limiters: Vec<(String, Arc<Limiter>)>,
     keys: Vec<(String, Arc<Secret>)>,
     secrets: Vec<(String, Arc<Secret>)>,
@@ -106,8 +177,11 @@ impl Named {
     ///
     /// # Errors
     /// Names what is not declared.
-    pub(crate) fn new(granted: &GrantedNames, declared: &Declared) -> Result<Self, String> {
-        let store = |name: &str| Some(declared.registry.store(name, *declared.stores.get(name)?));
+    pub(crate) fn new(granted: &GrantedNames, declared: &Declared, log: &Arc<dyn LogSink>) -> Result<Self, String> {
+        let store = |name: &str| {
+            let settings = *declared.stores.get(name)?;
+            Some(declared.registry.store(name, settings, declared.disks.get(name), log))
+        };
         let limiter = |name: &str| Some(declared.registry.limiter(name, *declared.limiters.get(name)?));
         let secret = |name: &str| declared.secrets.get(name);
         Ok(Self {
@@ -123,13 +197,13 @@ impl Named {
     pub(crate) fn apply(&self, declared: &Declared) {
         for (name, store) in &self.stores {
             if let Some(settings) = declared.stores.get(name) {
-                store.configure(*settings);
+                store.configure(*settings, declared.disks.get(name));
             }
         }
     }
 
     pub(crate) fn store(&self, name: &str) -> Option<&Store> {
-        get(&self.stores, name)
+        get(&self.stores, name).map(Kept::store)
     }
 
     pub(crate) fn limiter(&self, name: &str) -> Option<&Limiter> {
@@ -176,6 +250,7 @@ fn get<'n, T>(named: &'n [(String, Arc<T>)], name: &str) -> Option<&'n T> {
 mod tests {
     use super::{Declared, Named, Stores};
     use crate::limiter::LimiterSettings;
+    use crate::log::LogSink;
     use crate::settings::GrantedNames;
     use crate::store::{StoreSettings, WhenFull};
     use std::sync::Arc;
@@ -190,6 +265,10 @@ mod tests {
         }
     }
 
+    fn log() -> Arc<dyn LogSink> {
+        Arc::new(crate::testing::Ears::default())
+    }
+
     fn granted(state: &str) -> GrantedNames {
         let list = |name: &str| vec![name.to_owned()];
         GrantedNames { state: list(state), limits: list("l"), ..GrantedNames::default() }
@@ -198,18 +277,18 @@ mod tests {
     #[test]
     fn state_outlives_a_generation_and_not_its_last_user() {
         let registry = Stores::new();
-        let old = Named::new(&granted("a"), &declared(&registry, 65_536, 5)).expect("declared");
+        let old = Named::new(&granted("a"), &declared(&registry, 65_536, 5), &log()).expect("declared");
         old.store("a").expect("granted").set("k", b"v", None, 0).expect("room");
         assert!(old.limiter("l").expect("granted").take(b"k", 5, 0).is_some_and(|outcome| outcome.allowed));
         let next = declared(&registry, 131_072, 5);
-        let new = Named::new(&granted("a"), &next).expect("declared");
+        let new = Named::new(&granted("a"), &next, &log()).expect("declared");
         assert_eq!(registry.usage()[0].bytes_max, 65_536, "the old generation still runs");
         new.apply(&next);
         drop(old);
         assert_eq!(registry.usage()[0].bytes_max, 131_072);
         assert!(new.store("a").expect("granted").get("k", 0).is_some());
         assert!(new.limiter("l").expect("granted").take(b"k", 1, 0).is_some_and(|outcome| !outcome.allowed));
-        let other = Named::new(&granted("a"), &declared(&registry, 65_536, 6)).expect("declared");
+        let other = Named::new(&granted("a"), &declared(&registry, 65_536, 6), &log()).expect("declared");
         assert!(other.limiter("l").expect("granted").take(b"k", 6, 0).is_some_and(|outcome| outcome.allowed));
         drop((new, other));
         assert_eq!(registry.usage(), []);
@@ -218,9 +297,9 @@ mod tests {
     #[test]
     fn only_what_is_granted_and_declared_is_there() {
         let registry = Stores::new();
-        let why = Named::new(&granted("b"), &declared(&registry, 65_536, 5)).err().expect("refused");
+        let why = Named::new(&granted("b"), &declared(&registry, 65_536, 5), &log()).err().expect("refused");
         assert!(why.contains("[stores.b]"), "{why}");
-        let named = Named::new(&granted("a"), &declared(&registry, 65_536, 5)).expect("declared");
+        let named = Named::new(&granted("a"), &declared(&registry, 65_536, 5), &log()).expect("declared");
         assert!(named.store("b").is_none() && named.key("a").is_none() && named.secret("a").is_none());
         assert_eq!((0..100).filter(|_| named.tells_denial()).count(), 16);
     }

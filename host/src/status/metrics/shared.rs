@@ -27,6 +27,15 @@ pub(super) fn of(counters: &Counters) -> Vec<Owned> {
         put("gatelodge_store_bytes_max", "Most bytes of a store.", Kind::Gauge, store.bytes_max, "store", &store.name);
         let help = "Entries that had to go before their time.";
         put("gatelodge_store_evictions_total", help, Kind::Counter, store.evicted, "store", &store.name);
+        let Some(disk) = store.disk else { continue };
+        let help = "1 while a store's file can be used; 0: it is in memory only.";
+        put("gatelodge_store_disk_works", help, Kind::Gauge, disk.works.into(), "store", &store.name);
+        let help = "Times that changes of a store were written to disk.";
+        put("gatelodge_store_flushes_total", help, Kind::Counter, disk.flushes, "store", &store.name);
+        let help = "Times that opening or writing a store's file failed.";
+        put("gatelodge_store_disk_failures_total", help, Kind::Counter, disk.failures, "store", &store.name);
+        let help = "Entries of a store whose change is not on disk yet.";
+        put("gatelodge_store_unwritten_entries", help, Kind::Gauge, disk.unwritten, "store", &store.name);
     }
     metrics
 }

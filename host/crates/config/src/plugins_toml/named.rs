@@ -17,13 +17,17 @@ pub enum WhenFull {
     Refuse,
 }
 
-/// A store that plugins share, in memory.
+/// A store that plugins share, in memory or on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Store {
     /// Bytes of all entries (64 KiB–64 GiB); each counts its key, its value and 320. Default 64 MiB.
     pub bytes_max: Setting<u64>,
     /// Default evict.
     pub when_full: Setting<WhenFull>,
+    /// Its file where it is on disk (`kind = "disk"`), relative to plugins.toml.
+    pub path: Option<Spanned<String>>,
+    /// Longest time from a change to its writing, milliseconds (10–60,000). Default 1000.
+    pub flush_ms: Setting<u32>,
 }
 
 /// A rate limiter that plugins share.
@@ -51,21 +55,60 @@ pub enum Secret {
 
 pub(super) fn stores(reading: &mut Reading<'_>, root: &Keys<'_>) -> BTreeMap<String, Store> {
     let words = [("evict", WhenFull::Evict), ("refuse", WhenFull::Refuse)];
-    each(reading, root, "stores", "store", |reading, keys, _| {
-        let later = [("path", "stores are in memory and live as long as the host")];
-        reading.known(keys, &["kind", "bytes_max", "when_full"], &later);
-        if let Some(kind) = reading.string(keys, "kind").filter(|kind| kind.value != "memory") {
-            let what = match kind.value.as_str() {
-                "disk" => "not yet: stores on disk".to_owned(),
-                other => format!("\"{}\" is no kind of store", other.escape_debug()),
-            };
-            reading.report.error_at(kind.at, what, "write kind = \"memory\", or remove the line");
+    let mut files: Vec<String> = Vec::new();
+    each(reading, root, "stores", "store", |reading, keys, name| {
+        reading.known(keys, &["kind", "bytes_max", "when_full", "path", "flush_ms"], &[]);
+        let path = place(reading, keys, name);
+        if let Some(Some(path)) = &path {
+            if files.contains(&path.value) {
+                let what = format!("another store has `{}` already", path.value);
+                reading.report.error_at(path.at, what, "give each store a file of its own");
+            }
+            files.push(path.value.clone());
         }
         Some(Store {
             bytes_max: reading.bytes(keys, "bytes_max", &(65_536..=64 << 30), 64 << 20),
             when_full: reading.word(keys, "when_full", &words, WhenFull::Evict),
+            path: path?,
+            flush_ms: reading.small(keys, "flush_ms", &(10..=60_000), 1000),
         })
     })
+}
+
+/// The file of a store on disk; `None` inside where it is in memory, and outside where that is not told rightly.
+fn place(reading: &mut Reading<'_>, keys: &Keys<'_>, name: &str) -> Option<Option<Spanned<String>>> {
+    const HELP: &str = "write kind = \"disk\" with path = \"state/NAME.redb\", or kind = \"memory\"";
+    let kind = reading.string(keys, "kind");
+    let path = reading.string(keys, "path");
+    if let Some(path) = &path {
+        table::path_within(reading, path);
+    }
+    match (kind.as_ref().map_or("memory", |kind| kind.value.as_str()), path) {
+        ("memory", None) if !keys.has("path") => {
+            if !keys.has("flush_ms") {
+                return Some(None);
+            }
+            let what = format!("[stores.{name}] is in memory, and `flush_ms` is for one on disk");
+            reading.report.error(keys.at, what, HELP);
+        }
+        ("memory", Some(path)) => {
+            let what = format!("[stores.{name}] is in memory, and `path` is for one on disk");
+            reading.report.error_at(path.at, what, HELP);
+        }
+        ("disk", Some(path)) => return Some(Some(path)),
+        ("disk", None) if !keys.has("path") => {
+            reading.report.error(keys.at, format!("[stores.{name}] is on disk, but has no `path`"), HELP);
+        }
+        ("memory" | "disk", None) => {}
+        (other, _) => {
+            let at = kind.as_ref().map(|kind| kind.at);
+            let what = format!("\"{}\" is no kind of store", other.escape_debug());
+            if let Some(at) = at {
+                reading.report.error_at(at, what, HELP);
+            }
+        }
+    }
+    None
 }
 
 pub(super) fn limiters(reading: &mut Reading<'_>, root: &Keys<'_>) -> BTreeMap<String, Limiter> {

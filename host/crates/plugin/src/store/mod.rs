@@ -1,16 +1,23 @@
-//! Stores: small node-wide maps that plugins share by name, in memory only.
+//! Stores: small node-wide maps that plugins share by name, in memory, and on disk behind it
+//! where the operator wants it.
 //!
 //! A store has [`STRIPES`] locks, each held for the time of one map operation and never
 //! two at once. What is stored and its bookkeeping count against one limit for the whole
 //! store, so that the limit is exact however the keys fall.
 
+mod disk;
+mod saved;
 mod stripe;
 
+pub(crate) use disk::Kept;
+pub use disk::{DiskSettings, DiskUsage};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+
+use disk::Signal;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
-use stripe::{Slot, Stripe};
+use stripe::{Slot, Stripe, Unwritten};
 
 /// Longest key, bytes.
 pub(crate) const KEY_BYTES_MAX: usize = 4 * 1024;
@@ -82,6 +89,8 @@ pub(crate) struct Store {
     refuses: AtomicBool,
     evicted: AtomicU64,
     started: Instant,
+    /// Wakes whoever writes to disk; `None` where the store is in memory only.
+    signal: Option<Arc<Signal>>,
 }
 
 impl Store {
@@ -95,7 +104,15 @@ impl Store {
             refuses: AtomicBool::new(settings.when_full == WhenFull::Refuse),
             evicted: AtomicU64::new(0),
             started: Instant::now(),
+            signal: None,
         }
+    }
+
+    /// A store whose changes are kept until they are taken to be written.
+    fn on_disk(settings: StoreSettings, signal: Arc<Signal>) -> Self {
+        let store = Self { signal: Some(signal), ..Self::new(settings) };
+        store.stripes.iter().for_each(|stripe| stripe.locked(|map| map.unwritten = Some(Unwritten::default())));
+        store
     }
 
     /// Takes other settings; what no longer fits goes as at a write.
@@ -250,18 +267,26 @@ impl Store {
 
     /// The same; the stripe may grow by what `act` has reserved before.
     fn change_reserved<T>(&self, stripe: &Stripe, act: impl FnOnce(&mut stripe::Map, &mut u64) -> T) -> T {
-        stripe.locked(|map| {
+        let (answer, fill) = stripe.locked(|map| {
             let (before, mut reserved) = (map.bytes, 0);
             let answer = act(map, &mut reserved);
             self.bytes.fetch_sub(before + reserved - map.bytes, Ordering::Relaxed);
-            answer
-        })
+            (answer, map.unwritten.as_ref().map_or(0, Unwritten::fill))
+        });
+        if let Some(signal) = &self.signal {
+            signal.changed(fill);
+        }
+        answer
     }
 
     fn stripe(&self, key: &str) -> &Stripe {
+        &self.stripes[self.place(key)]
+    }
+
+    /// The place of a key's stripe.
+    fn place(&self, key: &str) -> usize {
         let at = self.hasher.hash_one(key) % STRIPES as u64;
-        let at = usize::try_from(at).expect("below the number of stripes");
-        &self.stripes[at]
+        usize::try_from(at).expect("below the number of stripes")
     }
 }
 

@@ -1,12 +1,16 @@
 //! One lock of a store and the entries behind it.
 
 use super::cost;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Maps with less room than this never give any back.
 const ROOM_KEPT: usize = 16;
+/// Most keys of a stripe that wait to be written to disk, and most bytes of them; beyond it
+/// the stripe is written anew as a whole.
+pub(super) const UNWRITTEN_MAX: usize = 1_024;
+const UNWRITTEN_BYTES_MAX: usize = 256 * 1024;
 
 /// An entry.
 pub(super) struct Slot {
@@ -28,6 +32,50 @@ pub(super) struct Map {
     expiries: BTreeSet<(u64, u64)>,
     /// What they count.
     pub(super) bytes: u64,
+    /// What disk does not know yet; `None` where the store is in memory only.
+    pub(super) unwritten: Option<Unwritten>,
+}
+
+/// What has changed since it was last taken to be written to disk.
+#[derive(Default)]
+pub(super) struct Unwritten {
+    /// Keys whose entry is another one or gone.
+    pub(super) keys: HashSet<Arc<str>>,
+    /// What they count.
+    bytes: usize,
+    /// Too many to be told apart: all of the stripe.
+    pub(super) all: bool,
+}
+
+impl Unwritten {
+    /// All of the stripe.
+    pub(super) fn all() -> Self {
+        Self { all: true, ..Self::default() }
+    }
+
+    /// Remembers a change.
+    pub(super) fn mark(&mut self, key: &Arc<str>) {
+        if self.all || self.keys.contains(key) {
+            return;
+        }
+        if self.keys.len() >= UNWRITTEN_MAX || self.bytes + key.len() > UNWRITTEN_BYTES_MAX {
+            *self = Self::all();
+            return;
+        }
+        self.bytes += key.len();
+        self.keys.insert(Arc::clone(key));
+    }
+
+    /// How much of the room for changes is taken, in hundredths; 0 only where there are none.
+    pub(super) fn fill(&self) -> usize {
+        let share = |part: usize, most: usize| (part * 100).div_ceil(most);
+        if self.all { 100 } else { share(self.keys.len(), UNWRITTEN_MAX).max(share(self.bytes, UNWRITTEN_BYTES_MAX)) }
+    }
+
+    /// True if what disk has of this key is out of date.
+    pub(super) fn covers(&self, key: &str) -> bool {
+        self.all || self.keys.contains(key)
+    }
 }
 
 /// A map behind its lock, with what others want to know of it without the lock.
@@ -78,11 +126,32 @@ impl Map {
         self.entries.get(key).filter(|slot| slot.expires_ms > now_ms)
     }
 
+    pub(super) fn get(&self, key: &str) -> Option<&Slot> {
+        self.entries.get(key)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Slot)> {
+        self.entries.iter()
+    }
+
     pub(super) fn insert(&mut self, key: &str, slot: Slot) {
         let key: Arc<str> = match self.remove(key) {
             Some(known) => known,
             None => key.into(),
         };
+        self.mark(&key);
+        self.put(key, slot);
+    }
+
+    /// Remembers that disk has to hear of this key.
+    pub(super) fn mark(&mut self, key: &Arc<str>) {
+        if let Some(unwritten) = &mut self.unwritten {
+            unwritten.mark(key);
+        }
+    }
+
+    /// An entry that disk knows, for a key that has none.
+    pub(super) fn put(&mut self, key: Arc<str>, slot: Slot) {
         self.bytes += cost(&key, &slot.value);
         self.order.insert(slot.stamp, Arc::clone(&key));
         if slot.expires_ms != u64::MAX {
@@ -94,6 +163,7 @@ impl Map {
     /// Removes an entry; gives its key back.
     pub(super) fn remove(&mut self, key: &str) -> Option<Arc<str>> {
         let (key, slot) = self.entries.remove_entry(key)?;
+        self.mark(&key);
         self.order.remove(&slot.stamp);
         self.expiries.remove(&(slot.expires_ms, slot.stamp));
         self.bytes -= cost(&key, &slot.value);
