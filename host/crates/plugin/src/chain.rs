@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::named::{Declared, Named};
 use crate::plane::Plane;
 use crate::registration::Registration;
+use crate::seen::End;
 use crate::settings::{Isolation, OnFault, PLUGINS_MAX, PlaneSettings, PluginSettings};
 use crate::state::Common;
 use std::sync::Arc;
@@ -267,13 +268,14 @@ fn blueprint(compiled: &Compiled, hooks: Hooks, common: &Arc<Common>) -> wasmtim
 fn try_out(blueprint: &Blueprint, around: &Surroundings) -> Result<Registration, Vec<Why>> {
     let pulse = around.engine.ticker().pulse();
     let running = pulse.as_ref().map(crate::ticker::Pulse::run);
-    let started = blueprint.start(TRIAL, true);
+    let started = blueprint.start(TRIAL, true, &blueprint.common.metrics.shard());
     drop(running);
-    let (_instance, told) = started.map_err(|unborn| {
+    let (mut instance, told) = started.map_err(|unborn| {
         Why::new(match unborn {
             Unborn::Refused(text) => format!("its configure refused: {text}"),
             Unborn::Broken(broken) => format!("it failed at its start ({}): {}", broken.kind.as_str(), broken.text),
         })
     })?;
+    instance.ends(End::Trial);
     Registration::new(told, blueprint.timer.is_some()).map_err(Why::new)
 }

@@ -7,6 +7,7 @@ use crate::bindings::hooks::{
 };
 use crate::budget::{Budget, FIRST_LOOK_TICKS, Judgement};
 use crate::fault::Broken;
+use crate::seen::{End, Hook, Said, Shard};
 use crate::selector::Access;
 use crate::state::{Common, Phase, State};
 use std::sync::Arc;
@@ -74,8 +75,15 @@ pub(crate) enum Unborn {
 impl Blueprint {
     /// Makes an instance and asks it for its registration. The deadline covers all
     /// of it, and stays in force for the first hook.
-    pub(crate) fn start(&self, deadline: Duration, trial: bool) -> Result<(Instance, lifecycle::Registration), Unborn> {
-        let mut store = Store::new(self.pre.engine(), State::new(Arc::clone(&self.common), deadline, trial));
+    pub(crate) fn start(
+        &self,
+        deadline: Duration,
+        trial: bool,
+        seen: &Arc<Shard>,
+    ) -> Result<(Instance, lifecycle::Registration), Unborn> {
+        let begun = seen.begin(Hook::Configure);
+        let mut store =
+            Store::new(self.pre.engine(), State::new(Arc::clone(&self.common), deadline, trial, seen.birth()));
         store.limiter(|state| &mut state.limiter);
         store.set_epoch_deadline(FIRST_LOOK_TICKS);
         store.epoch_deadline_callback(|mut context| {
@@ -91,8 +99,10 @@ impl Blueprint {
         store.set_max_component_handles(HANDLES_MAX);
         let born = self.instantiate(&mut store);
         store.data_mut().pause();
+        seen.end(begun);
         let (hooks, told) = born.map_err(|error| Unborn::Broken(Broken::of(&error, store.data().limiter.denied)))?;
         let told = told.map_err(|text| Unborn::Refused(crate::text::escape(&text, 2 * 1024)))?;
+        seen.said(Hook::Configure, Said::Pass);
         let view = ViewBuffer::default();
         Ok((Instance { store, hooks, view, calls: 0 }, told))
     }
@@ -129,6 +139,11 @@ impl Instance {
     pub(crate) fn arm(&mut self, deadline: Duration) {
         self.store.set_epoch_deadline(FIRST_LOOK_TICKS);
         self.store.data_mut().budget = Budget::new(deadline);
+    }
+
+    /// Why it will be dropped; without a word it is for a fault.
+    pub(crate) fn ends(&mut self, end: End) {
+        self.store.data_mut().limiter.life.ends(end);
     }
 
     /// True if it uses so much memory that it should be replaced.

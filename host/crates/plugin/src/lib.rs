@@ -51,6 +51,7 @@ mod plane;
 mod pool;
 mod registration;
 mod secrets;
+mod seen;
 mod selector;
 mod settings;
 mod slots;
@@ -82,6 +83,7 @@ pub use metrics::{FaultCount, Kind as MetricKind, MetricSnapshot, Metrics, TickC
 pub use named::{Declared, StoreUsage, Stores};
 pub use plane::Plane;
 pub use secrets::{SECRET_BYTES_MAX, Secrets};
+pub use seen::{Hook, HookSeen, PluginSeen, TIME_BOUNDS_NS, TIMED_EVERY};
 pub use settings::{
     FaultPolicy, GrantedNames, Grants, Isolation, MatchSettings, ModuleSource, OnFault, PLUGINS_MAX, PlaneSettings,
     PluginSettings,

@@ -1,5 +1,6 @@
 //! Counters of plugins: registered by name, written by atomics, read by a snapshot.
 
+use crate::seen::{Book, PluginSeen, Shard};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -139,6 +140,13 @@ impl Metrics {
         counts.filter(|ticks| ticks.begun + ticks.skipped > 0).collect()
     }
 
+    /// What the host saw of all plugins, by name. Locks briefly; not for a request's path.
+    #[must_use]
+    pub fn seen(&self) -> Vec<PluginSeen> {
+        let plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        plugins.iter().map(|(name, metrics)| metrics.seen.read(name)).collect()
+    }
+
     /// The metrics of one plugin; those of an earlier generation go on.
     pub(crate) fn plugin(&self, name: &str) -> Arc<PluginMetrics> {
         let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,7 +154,7 @@ impl Metrics {
     }
 }
 
-const FAULTS: [PluginFault; 5] =
+pub(crate) const FAULTS: [PluginFault; 5] =
     [PluginFault::Trap, PluginFault::Deadline, PluginFault::Memory, PluginFault::BadOutput, PluginFault::Configure];
 
 /// One plugin's metrics.
@@ -158,6 +166,7 @@ pub(crate) struct PluginMetrics {
     held_over: AtomicU64,
     ticks: AtomicU64,
     ticks_skipped: AtomicU64,
+    seen: Book,
 }
 
 #[derive(Default)]
@@ -201,6 +210,11 @@ enum Shape {
 }
 
 impl PluginMetrics {
+    /// Where one worker counts what it sees of the plugin.
+    pub(crate) fn shard(&self) -> Arc<Shard> {
+        self.seen.shard()
+    }
+
     /// Counts a body of which more was to be held than may be.
     pub(crate) fn count_held_over(&self) {
         self.held_over.fetch_add(1, Ordering::Relaxed);

@@ -9,6 +9,7 @@ use crate::engine::PluginEngine;
 use crate::fault::Broken;
 use crate::instance::Blueprint;
 use crate::pool::Next;
+use crate::seen::{Hook, Said};
 use crate::selector::Access;
 use crate::stage::{Mode, Stage};
 use crate::whole;
@@ -151,13 +152,13 @@ impl Plane {
         outcome: Result<Outcome, Broken>,
         body: &mut PluginBody<B>,
         running: &mut Option<Busy<'a>>,
-    ) -> (Box<Exchange>, Result<(&'static str, Result<Outcome, Broken>), Fault>)
+    ) -> (Box<Exchange>, Result<(Hook, Result<Outcome, Broken>), Fault>)
     where
         B: Body<Data = Bytes, Error = Fault> + Unpin,
     {
         let (head, whole) = match side {
-            Side::Request => ("request-head", "request-whole"),
-            Side::Response => ("response-head", "response-whole"),
+            Side::Request => (Hook::RequestHead, Hook::RequestWhole),
+            Side::Response => (Hook::ResponseHead, Hook::ResponseWhole),
         };
         let interest = match outcome {
             Ok(Outcome::Looks(interest)) => interest,
@@ -298,10 +299,10 @@ impl Slot {
         let blueprint = &self.loaded.blueprint;
         let (hook, there) = match (side, interest) {
             (_, BodyInterest::Skip) => return Ok(()),
-            (Side::Request, BodyInterest::Whole(_)) => ("request-whole", blueprint.request_whole.is_some()),
-            (Side::Request, _) => ("request-body", blueprint.request_body.is_some()),
-            (Side::Response, BodyInterest::Whole(_)) => ("response-whole", blueprint.response_whole.is_some()),
-            (Side::Response, _) => ("response-body", blueprint.response_body.is_some()),
+            (Side::Request, BodyInterest::Whole(_)) => (Hook::RequestWhole, blueprint.request_whole.is_some()),
+            (Side::Request, _) => (Hook::RequestBody, blueprint.request_body.is_some()),
+            (Side::Response, BodyInterest::Whole(_)) => (Hook::ResponseWhole, blueprint.response_whole.is_some()),
+            (Side::Response, _) => (Hook::ResponseBody, blueprint.response_body.is_some()),
         };
         let text = || format!("it wants to see the body, but exports no {hook}");
         if there { Ok(()) } else { Err(Broken::new(PluginFault::BadOutput, text())) }
@@ -315,19 +316,31 @@ impl Slot {
             Err(broken) => return (exchange, Err(broken)),
         };
         let registration = &self.loaded.registration;
+        let (hook, begun);
         let (mut exchange, verdict) = match side {
-            Side::Request => instance.request_head(&registration.request_view, exchange),
-            Side::Response => instance.response_head(&registration.response_view, exchange),
+            Side::Request => {
+                (hook, begun) = (Hook::RequestHead, self.seen.begin(Hook::RequestHead));
+                instance.request_head(&registration.request_view, exchange)
+            }
+            Side::Response => {
+                (hook, begun) = (Hook::ResponseHead, self.seen.begin(Hook::ResponseHead));
+                instance.response_head(&registration.response_view, exchange)
+            }
         };
+        self.seen.end(begun);
         let verdict = match verdict {
             Ok(verdict) => verdict,
             // A trap leaves the instance in no known state: it is dropped here.
             Err(broken) => return (exchange, Err(broken)),
         };
         let rules = Rules { side, slots: &registration.outputs, path: self.loaded.common.path_rules };
+        let said = Said::from(&verdict);
         let outcome = obey(verdict, rules, &mut exchange);
         match &outcome {
-            Ok(_) => instance.keep(),
+            Ok(_) => {
+                self.seen.said(hook, said);
+                instance.keep();
+            }
             Err(_) => instance.undo(&mut exchange),
         }
         self.pool.borrow_mut().put(&self.loaded, id, instance, next);
@@ -344,15 +357,20 @@ impl Slot {
         let mut instance = match taken {
             Ok(instance) => instance,
             Err(broken) => {
-                self.report(&broken, "completion");
+                self.report(&broken, Hook::Completion);
                 return exchange;
             }
         };
         let view: &[Access] = &self.loaded.registration.completion_view;
+        let begun = self.seen.begin(Hook::Completion);
         let (exchange, outcome) = instance.complete(view, exchange, told);
+        self.seen.end(begun);
         match outcome {
-            Ok(()) => self.pool.borrow_mut().put(&self.loaded, id, instance, Next::AnyExchange),
-            Err(broken) => self.report(&broken, "completion"),
+            Ok(()) => {
+                self.seen.said(Hook::Completion, Said::Pass);
+                self.pool.borrow_mut().put(&self.loaded, id, instance, Next::AnyExchange);
+            }
+            Err(broken) => self.report(&broken, Hook::Completion),
         }
         exchange
     }

@@ -3,6 +3,7 @@
 use crate::chain::Loaded;
 use crate::fault::{Breaker, Broken};
 use crate::instance::Instance;
+use crate::seen::{End, Shard};
 use crate::settings::Isolation;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,7 +11,6 @@ use std::time::Duration;
 use wire::fault::PluginFault;
 
 /// Instances of one plugin, and how it has behaved lately.
-#[derive(Default)]
 pub(crate) struct Pool {
     /// Ready ones; the last used is the next used, its memory is still in the cache.
     #[expect(clippy::vec_box, reason = "one moves out and back for every hook: a pointer, not hundreds of bytes")]
@@ -21,6 +21,7 @@ pub(crate) struct Pool {
     breaker: Breaker,
     /// Instances that are out, with a body each.
     lent: usize,
+    seen: Arc<Shard>,
 }
 
 /// What happens to an instance after a hook.
@@ -33,6 +34,12 @@ pub(crate) enum Next {
 }
 
 impl Pool {
+    /// An empty one.
+    pub(crate) fn new(seen: &Arc<Shard>) -> Self {
+        let (idle, held, breaker) = (Vec::new(), VecDeque::new(), Breaker::default());
+        Self { idle, held, breaker, lent: 0, seen: Arc::clone(seen) }
+    }
+
     /// An instance for a hook, with its deadline armed.
     pub(crate) fn take(&mut self, loaded: &Loaded, exchange: u64) -> Result<Box<Instance>, Broken> {
         let ready = match loaded.isolation {
@@ -47,25 +54,32 @@ impl Pool {
             let text = format!("it keeps failing: no new instance for another {} ms", left.as_millis());
             return Err(Broken::new(PluginFault::Trap, text));
         }
-        fresh(loaded)
+        fresh(loaded, &self.seen)
     }
 
     /// Takes an instance back after a hook that went well.
-    pub(crate) fn put(&mut self, loaded: &Loaded, exchange: u64, instance: Box<Instance>, next: Next) {
+    pub(crate) fn put(&mut self, loaded: &Loaded, exchange: u64, mut instance: Box<Instance>, next: Next) {
         match (loaded.isolation, next) {
             (Isolation::Instance, _) => {
-                let worn = instance.calls >= loaded.recycle_requests || instance.above_watermark();
-                if !worn && self.idle.len() < loaded.instances_max {
+                if instance.calls >= loaded.recycle_requests {
+                    instance.ends(End::Worn);
+                } else if instance.above_watermark() {
+                    instance.ends(End::Memory);
+                } else if self.idle.len() >= loaded.instances_max {
+                    instance.ends(End::Surplus);
+                } else {
                     self.idle.push(instance);
                 }
             }
             (Isolation::Request, Next::ThisExchange) => {
-                if self.held.len() >= loaded.instances_max {
-                    self.held.pop_front();
+                if self.held.len() >= loaded.instances_max
+                    && let Some((_, mut oldest)) = self.held.pop_front()
+                {
+                    oldest.ends(End::Surplus);
                 }
                 self.held.push_back((exchange, instance));
             }
-            (Isolation::Request, Next::AnyExchange) => {}
+            (Isolation::Request, Next::AnyExchange) => instance.ends(End::Exchange),
         }
     }
 
@@ -97,7 +111,9 @@ impl Pool {
 
     /// Drops what was held for an exchange that is over.
     pub(crate) fn forget(&mut self, exchange: u64) {
-        drop(self.take_held(exchange));
+        if let Some(mut instance) = self.take_held(exchange) {
+            instance.ends(End::Exchange);
+        }
     }
 
     fn take_held(&mut self, exchange: u64) -> Option<Box<Instance>> {
@@ -106,9 +122,16 @@ impl Pool {
     }
 }
 
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let held = self.held.iter_mut().map(|(_, instance)| instance);
+        self.idle.iter_mut().chain(held).for_each(|instance| instance.ends(End::Generation));
+    }
+}
+
 /// A new instance, configured, whose registration is the one that was loaded.
-fn fresh(loaded: &Loaded) -> Result<Box<Instance>, Broken> {
-    let (instance, told) = loaded.blueprint.start(loaded.deadline, false)?;
+fn fresh(loaded: &Loaded, seen: &Arc<Shard>) -> Result<Box<Instance>, Broken> {
+    let (instance, told) = loaded.blueprint.start(loaded.deadline, false, seen)?;
     let mut instance = Box::new(instance);
     if !loaded.registration.is_as_told(&told) {
         let text = "configure answered another registration than at load";

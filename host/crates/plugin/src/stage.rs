@@ -5,6 +5,7 @@ use crate::edit::{self, Side};
 use crate::fault::Broken;
 use crate::instance::Instance;
 use crate::pool::Next;
+use crate::seen::{Hook, Said};
 use crate::worker::{Slot, Worker};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -71,7 +72,7 @@ impl Stage {
             Side::Response => blueprint.response_body.is_some(),
         };
         if !has_hook {
-            let text = format!("it wants to see the body, but exports no {}", name(side));
+            let text = format!("it wants to see the body, but exports no {}", hook(side));
             return (exchange, Err(Broken::new(PluginFault::BadOutput, text)));
         }
         let id = exchange.id;
@@ -79,9 +80,12 @@ impl Stage {
             Ok(instance) => instance,
             Err(broken) => return (exchange, Err(broken)),
         };
+        let begun = slot.seen.begin(hook(side));
         let (exchange, opened) = instance.open(side, exchange);
+        slot.seen.end(begun);
         let opened = match opened {
             Ok(resource) => {
+                slot.seen.said(hook(side), Said::Open);
                 instance.keep_late(&exchange);
                 let open = Some((instance, resource));
                 let (worker, slot) = (Rc::clone(worker), Rc::clone(slot));
@@ -112,6 +116,7 @@ impl Stage {
             Some(Ok(verdict)) => verdict,
             Some(Err(broken)) => return self.failed(broken, view),
         };
+        let said = Said::from(&verdict);
         let is_last = matches!(verdict, ChunkVerdict::Done | ChunkVerdict::ReplaceDone(_) | ChunkVerdict::PatchDone(_));
         let made = match verdict {
             ChunkVerdict::Pass | ChunkVerdict::Done => Ok(Made::Same),
@@ -123,6 +128,7 @@ impl Stage {
         };
         match made.and_then(|made| self.check(made)) {
             Ok(made) => {
+                self.slot.seen.said(hook(side), said);
                 if is_last {
                     self.close(view);
                 }
@@ -144,7 +150,11 @@ impl Stage {
             .collect();
         let verdict = self.call(view, |instance, body, exchange| instance.end(side, body, &list, exchange));
         let tail = match verdict {
-            None | Some(Ok(EndVerdict::Pass)) => None,
+            None => None,
+            Some(Ok(EndVerdict::Pass)) => {
+                self.slot.seen.said(hook(side), Said::Pass);
+                None
+            }
             Some(Ok(EndVerdict::Finish(tail))) => Some(tail),
             Some(Ok(EndVerdict::Abort(response))) => return self.refused(response, view).map(|_| Last::default()),
             Some(Err(broken)) => return self.failed(broken, view).map(|_| Last::default()),
@@ -155,6 +165,7 @@ impl Stage {
         };
         match self.check_tail(tail) {
             Ok(last) => {
+                self.slot.seen.said(hook(side), Said::Finish);
                 self.close(view);
                 Ok(last)
             }
@@ -169,15 +180,18 @@ impl Stage {
         let Some(exchange) = view.take() else { return };
         let _busy = self.worker.run();
         instance.arm(self.slot.loaded.deadline);
+        let begun = self.slot.seen.begin(hook(self.side));
         let (exchange, closed) = instance.close(self.side, resource, exchange);
+        self.slot.seen.end(begun);
         match closed {
             Ok(()) => {
+                self.slot.seen.said(hook(self.side), Said::Close);
                 instance.keep_late(&exchange);
                 let again = self.side == Side::Request && self.slot.loaded.blueprint.response_head.is_some();
                 let next = if again { Next::ThisExchange } else { Next::AnyExchange };
                 self.slot.pool.borrow_mut().put(&self.slot.loaded, self.exchange, instance, next);
             }
-            Err(broken) => self.slot.report(&broken, name(self.side)),
+            Err(broken) => self.slot.report(&broken, hook(self.side)),
         }
         *view = Some(exchange);
     }
@@ -186,13 +200,15 @@ impl Stage {
     fn call<T>(
         &mut self,
         view: &mut Option<Box<Exchange>>,
-        hook: impl FnOnce(&mut Instance, ResourceAny, Box<Exchange>) -> (Box<Exchange>, Result<T, Broken>),
+        call: impl FnOnce(&mut Instance, ResourceAny, Box<Exchange>) -> (Box<Exchange>, Result<T, Broken>),
     ) -> Option<Result<T, Broken>> {
         let (instance, resource) = self.open.as_mut()?;
         let exchange = view.take()?;
         let _busy = self.worker.run();
         instance.arm(self.slot.loaded.deadline);
-        let (exchange, outcome) = hook(instance, *resource, exchange);
+        let begun = self.slot.seen.begin(hook(self.side));
+        let (exchange, outcome) = call(instance, *resource, exchange);
+        self.slot.seen.end(begun);
         if outcome.is_ok() {
             instance.keep_late(&exchange);
         } else {
@@ -239,9 +255,9 @@ impl Stage {
     fn failed(&mut self, broken: Broken, view: &mut Option<Box<Exchange>>) -> Result<Made, Fault> {
         self.close(view);
         if self.changed {
-            return Err(self.slot.refusal(broken, name(self.side)));
+            return Err(self.slot.refusal(broken, hook(self.side)));
         }
-        match self.slot.judge(broken, name(self.side)) {
+        match self.slot.judge(broken, hook(self.side)) {
             Some(fault) => Err(fault),
             None => Ok(Made::Same),
         }
@@ -253,6 +269,7 @@ impl Stage {
             Ok(answer) => answer,
             Err(why) => return self.failed(Broken::new(PluginFault::BadOutput, why), view),
         };
+        self.slot.seen.said(hook(self.side), Said::Abort);
         self.close(view);
         let plugin = Arc::clone(&self.slot.loaded.common.name);
         let detail = reason.clone();
@@ -270,11 +287,11 @@ impl Drop for Stage {
     }
 }
 
-/// The hook's name.
-pub(crate) fn name(side: Side) -> &'static str {
+/// The hook that an inspector of this side is.
+fn hook(side: Side) -> Hook {
     match side {
-        Side::Request => "request-body",
-        Side::Response => "response-body",
+        Side::Request => Hook::RequestBody,
+        Side::Response => Hook::ResponseBody,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::jose::KeySets;
 use crate::log::LogSink;
 use crate::metrics::{PluginMetrics, Series};
 use crate::registration::Registration;
+use crate::seen::Life;
 use bytes::Bytes;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -88,9 +89,9 @@ pub(crate) struct Now {
 }
 
 impl State {
-    pub(crate) fn new(common: Arc<Common>, deadline: Duration, trial: bool) -> Self {
+    pub(crate) fn new(common: Arc<Common>, deadline: Duration, trial: bool, life: Life) -> Self {
         let (bytes_max, table_elements_max) = (common.memory_bytes_max, common.table_elements_max);
-        let limiter = Limiter { bytes_max, table_elements_max, bytes: 0, denied: false };
+        let limiter = Limiter { bytes_max, table_elements_max, bytes: 0, denied: false, life };
         let times = SystemTimes::new(common.started);
         Self {
             common,
@@ -297,6 +298,7 @@ pub(crate) struct Limiter {
     bytes: usize,
     /// True once a growth was denied: tells a death for want of memory from a panic.
     pub(crate) denied: bool,
+    pub(crate) life: Life,
 }
 
 impl Limiter {
@@ -314,6 +316,7 @@ impl ResourceLimiter for Limiter {
             return Ok(false);
         }
         self.bytes = after;
+        self.life.holds(after);
         Ok(true)
     }
 

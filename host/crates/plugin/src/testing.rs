@@ -64,5 +64,6 @@ pub(crate) fn state(ears: &Arc<Ears>, may_log: bool) -> State {
         named: crate::named::Named::default(),
         started: Instant::now(),
     };
-    State::new(Arc::new(common), Duration::from_millis(50), false)
+    let life = common.metrics.shard().birth();
+    State::new(Arc::new(common), Duration::from_millis(50), false, life)
 }

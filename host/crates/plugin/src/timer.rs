@@ -14,6 +14,7 @@ use crate::engine::PluginEngine;
 use crate::fault::Broken;
 use crate::log::Level;
 use crate::pool::Next;
+use crate::seen::{Hook, Said};
 use crate::worker::{Slot, Worker};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -22,8 +23,6 @@ use std::time::Duration;
 use tokio::sync::{Mutex as Turn, watch};
 use tokio::time::{Instant, sleep_until};
 
-/// The hook's name.
-const HOOK: &str = "timer";
 /// Instances of a timer belong to no exchange.
 const NO_EXCHANGE: u64 = 0;
 
@@ -155,7 +154,7 @@ impl Timer {
             }
             metrics.count_tick();
             if let Err(broken) = self.tick(&worker, &slot) {
-                slot.report(&broken, HOOK);
+                slot.report(&broken, Hook::Timer);
             }
             let skipped;
             (due, skipped) = next(due, self.every, Instant::now());
@@ -168,7 +167,11 @@ impl Timer {
         let _running = worker.run();
         let mut instance = slot.pool.borrow_mut().take(&self.loaded, NO_EXCHANGE)?;
         // A trap leaves the instance in no known state: it is dropped here.
-        instance.tick()?;
+        let begun = slot.seen.begin(Hook::Timer);
+        let ticked = instance.tick();
+        slot.seen.end(begun);
+        ticked?;
+        slot.seen.said(Hook::Timer, Said::Pass);
         slot.pool.borrow_mut().put(&self.loaded, NO_EXCHANGE, instance, Next::AnyExchange);
         Ok(())
     }

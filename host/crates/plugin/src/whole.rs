@@ -6,6 +6,7 @@ use crate::edit::{self, Rules, Side};
 use crate::fault::Broken;
 use crate::plane::Outcome;
 use crate::pool::Next;
+use crate::seen::{Hook, Said};
 use crate::worker::{Slot, Worker};
 use bytes::Bytes;
 use http_body::Body;
@@ -60,8 +61,8 @@ where
 fn limit(slot: &Slot, side: Side, wanted: WholeBody) -> Result<usize, Broken> {
     let blueprint = &slot.loaded.blueprint;
     let (hook, there) = match side {
-        Side::Request => ("request-whole", blueprint.request_whole.is_some()),
-        Side::Response => ("response-whole", blueprint.response_whole.is_some()),
+        Side::Request => (Hook::RequestWhole, blueprint.request_whole.is_some()),
+        Side::Response => (Hook::ResponseWhole, blueprint.response_whole.is_some()),
     };
     if !there {
         let text = format!("it wants to see the body, but exports no {hook}");
@@ -111,7 +112,13 @@ where
             return (exchange, Err(broken));
         }
     };
+    let hook = match side {
+        Side::Request => Hook::RequestWhole,
+        Side::Response => Hook::ResponseWhole,
+    };
+    let begun = slot.seen.begin(hook);
     let (mut exchange, verdict) = instance.whole(side, &bytes, complete, exchange);
+    slot.seen.end(begun);
     let verdict = match verdict {
         Ok(verdict) => verdict,
         Err(broken) => {
@@ -119,9 +126,13 @@ where
             return (exchange, Err(broken));
         }
     };
+    let said = Said::from(&verdict);
     let outcome = obey(slot, side, verdict, &mut exchange);
     match &outcome {
-        Ok(_) => instance.keep(),
+        Ok(_) => {
+            slot.seen.said(hook, said);
+            instance.keep();
+        }
         Err(_) => instance.undo(&mut exchange),
     }
     let again = side == Side::Request && slot.loaded.blueprint.response_head.is_some();

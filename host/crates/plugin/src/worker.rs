@@ -4,6 +4,7 @@ use crate::chain::Loaded;
 use crate::engine::PluginEngine;
 use crate::fault::Broken;
 use crate::pool::Pool;
+use crate::seen::{Hook, Shard};
 use crate::settings::FaultPolicy;
 use crate::ticker::{Pulse, Running};
 use std::cell::{Cell, RefCell};
@@ -48,11 +49,15 @@ impl Drop for Busy<'_> {
 pub(crate) struct Slot {
     pub(crate) loaded: Arc<Loaded>,
     pub(crate) pool: RefCell<Pool>,
+    /// What this worker sees of it.
+    pub(crate) seen: Arc<Shard>,
 }
 
 impl Slot {
     pub(crate) fn new(loaded: &Arc<Loaded>) -> Self {
-        Self { loaded: Arc::clone(loaded), pool: RefCell::default() }
+        let seen = loaded.common.metrics.shard();
+        let pool = RefCell::new(Pool::new(&seen));
+        Self { loaded: Arc::clone(loaded), pool, seen }
     }
 
     /// Its bit in `ran`.
@@ -61,22 +66,23 @@ impl Slot {
     }
 
     /// Counts and tells a fault.
-    pub(crate) fn report(&self, broken: &Broken, hook: &str) {
+    pub(crate) fn report(&self, broken: &Broken, hook: Hook) {
         self.pool.borrow_mut().count_fault();
+        self.seen.fault(hook, broken.kind);
         let common = &self.loaded.common;
         common.metrics.count_fault(broken.kind);
         common.log.fault(&common.name, broken.kind, &format!("hook {hook}: {}", broken.text));
     }
 
     /// What a fault does to the request, by the plugin's policy.
-    pub(crate) fn judge(&self, broken: Broken, hook: &str) -> Option<Fault> {
+    pub(crate) fn judge(&self, broken: Broken, hook: Hook) -> Option<Fault> {
         let policy = self.loaded.on_fault.of(broken.kind);
         let fault = self.refusal(broken, hook);
         (policy == FaultPolicy::Refuse).then_some(fault)
     }
 
     /// A fault that ends the request whatever the policy says.
-    pub(crate) fn refusal(&self, broken: Broken, hook: &str) -> Fault {
+    pub(crate) fn refusal(&self, broken: Broken, hook: Hook) -> Fault {
         self.report(&broken, hook);
         let name = &self.loaded.common.name;
         let detail = format!("plugin \"{name}\", hook {hook}: {}", broken.text);
