@@ -15,6 +15,9 @@ pub enum Kind {
     Counter,
     /// It goes up and down.
     Gauge,
+    /// A part of a histogram: its name ends with `_bucket` (with the label `le`, cumulative),
+    /// `_sum` or `_count`.
+    Histogram,
 }
 
 /// One value with its labels.
@@ -42,7 +45,7 @@ pub struct Writer {
 struct Family {
     help: String,
     kind: Kind,
-    // By labels, so that no sample is there twice.
+    // By part and labels, so that no sample is there twice.
     samples: BTreeMap<String, f64>,
 }
 
@@ -69,12 +72,12 @@ impl Writer {
     /// False if it can't be on the page: a bad name, a name that does not fit
     /// its kind, a kind that changed, or not a number.
     pub fn add(&mut self, metric: &Metric<'_>) -> bool {
-        let fits = metric.name.ends_with("_total") == (metric.kind == Kind::Counter);
+        let Some((family, part)) = parts(metric) else { return false };
         let labels_are_good = metric.labels.iter().all(|(name, _)| is_label(name));
-        if !fits || !is_name(metric.name) || !labels_are_good || metric.value.is_nan() {
+        if !is_name(metric.name) || !labels_are_good || metric.value.is_nan() {
             return false;
         }
-        let family = self.families.entry(metric.name.to_owned()).or_insert_with(|| Family {
+        let family = self.families.entry(family.to_owned()).or_insert_with(|| Family {
             help: metric.help.to_owned(),
             kind: metric.kind,
             samples: BTreeMap::new(),
@@ -82,7 +85,7 @@ impl Writer {
         if family.kind != metric.kind {
             return false;
         }
-        family.samples.insert(labels(metric.labels), metric.value);
+        family.samples.insert(format!("{part}{}", labels(metric.labels)), metric.value);
         true
     }
 
@@ -94,6 +97,7 @@ impl Writer {
             let kind = match family.kind {
                 Kind::Counter => "counter",
                 Kind::Gauge => "gauge",
+                Kind::Histogram => "histogram",
             };
             // Writing to a string can't fail.
             let _ = writeln!(text, "# HELP {name} {}", escape(&family.help, false));
@@ -185,6 +189,18 @@ impl Writer {
         let noun = noun.strip_suffix("_total").unwrap_or(noun);
         let help = format!("{} since the host's start.", noun.replace('_', " "));
         self.counter(&format!("gatelodge_{noun}_total"), &help, value, &[]);
+    }
+}
+
+/// The family's name and what follows it; none if the name does not fit the kind.
+fn parts<'a>(metric: &Metric<'a>) -> Option<(&'a str, &'a str)> {
+    let name = metric.name;
+    match metric.kind {
+        Kind::Counter => name.ends_with("_total").then_some((name, "")),
+        Kind::Gauge => (!name.ends_with("_total")).then_some((name, "")),
+        Kind::Histogram => {
+            ["_bucket", "_sum", "_count"].into_iter().find_map(|part| Some((name.strip_suffix(part)?, part)))
+        }
     }
 }
 
