@@ -39,8 +39,13 @@ fn busy_for_20_ms(deadline: Duration) -> House {
             settings.deadline = deadline;
         })])
     };
-    let (step, used, _) = run(&turns(1_000_000, Duration::from_secs(10)));
-    assert_eq!(step, "continue");
+    let trial = turns(1_000_000, Duration::from_secs(10));
+    // The first run makes the instance too, and any may be slowed by its neighbours.
+    let used = (0..5).map(|_| run(&trial)).map(|(step, used, _)| {
+        assert_eq!(step, "continue");
+        used
+    });
+    let used = used.min().expect("five runs");
     turns(1_000_000 * 20_000 / u64::try_from(used.as_micros()).expect("short").max(1), deadline)
 }
 
