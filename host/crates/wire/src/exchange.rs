@@ -56,10 +56,11 @@ impl ConnFacts {
         Self { client, local, scheme, sni: None, trusted, forwarded_for }
     }
 
-    /// True if the client sits on this machine: it may see details of failures.
+    /// True if the client sits on this machine: it may see details of failures. What a
+    /// trusted proxy on this machine passes on comes from anywhere.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        self.client.ip().is_loopback()
+        self.client.ip().is_loopback() && !self.trusted
     }
 }
 

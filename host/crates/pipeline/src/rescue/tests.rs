@@ -123,6 +123,12 @@ fn a_plugin_is_named_to_loopback_clients_only() {
     assert!(near.contains("plugin: auth") && near.contains("fault: deadline") && near.contains("loop in handle"));
     let far = page(&fault, "203.0.113.7:5", "text/plain");
     assert!(!far.contains("plugin: auth") && !far.contains("deadline") && !far.contains("loop in handle"), "{far}");
+    // Whom a trusted proxy on this machine speaks for may be anyone.
+    let local = ([127, 0, 0, 1], 80).into();
+    let proxied = ConnFacts::new(([127, 0, 0, 1], 5).into(), local, Scheme::Http, true);
+    let rescued = answer(&fault, &proxied, None, RequestId(1));
+    let text = String::from_utf8_lossy(&rescued.body).into_owned();
+    assert!(!text.contains("auth") && !text.contains("deadline"), "{text}");
 }
 
 #[test]
