@@ -23,7 +23,7 @@ struct Page(Vec<Owned>);
 impl Page {
     fn put(&mut self, name: &str, help: &str, kind: Kind, value: f64, labels: &[(&str, &str)]) {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let name = format!("gatelodge_plugin_{name}");
+        let name = format!("gatelodge_wasm_{name}");
         self.0.push(Owned { name, help: help.to_owned(), kind, value, labels });
     }
 
