@@ -104,6 +104,11 @@ impl Counters {
             values.push(("plugin_timer_ticks_total".to_owned(), ticks.begun));
             values.push(("plugin_timer_ticks_skipped_total".to_owned(), ticks.skipped));
         }
+        for (suffix, counts) in [("pauses", self.plugins.openings()), ("held_back", self.plugins.held_back())] {
+            for (plugin, count) in counts {
+                plugins.entry(plugin).or_default().push((format!("plugin_{suffix}_total"), count));
+            }
+        }
         let mut left_out: BTreeMap<String, u64> = BTreeMap::new();
         for metric in self.plugins.snapshot() {
             let values = plugins.entry(metric.plugin.clone()).or_default();

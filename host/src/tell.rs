@@ -138,6 +138,23 @@ impl plugin::LogSink for PluginLines {
         let fields = vec![("plugin".to_owned(), plugin.to_owned()), ("fault".to_owned(), kind.as_str().to_owned())];
         self.0.tell(&Line { level: Level::Error, name: "plugin-fault", message: text.to_owned(), fields });
     }
+
+    fn hold_back(&self, plugin: &str, change: &plugin::HoldBack) {
+        let field = |name: &str, value: &dyn std::fmt::Display| (name.to_owned(), value.to_string());
+        let mut fields = vec![("plugin".to_owned(), plugin.to_owned())];
+        let name = match change {
+            plugin::HoldBack::Begun { pause, .. } => {
+                fields.push(field("pause_ms", &pause.as_millis()));
+                "plugin-held-back"
+            }
+            plugin::HoldBack::Probed => "plugin-probed",
+            plugin::HoldBack::Ended { calls, .. } => {
+                fields.push(field("calls_held_back", calls));
+                "plugin-recovered"
+            }
+        };
+        self.0.tell(&Line { level: level_of(change.level()), name, message: change.to_string(), fields });
+    }
 }
 
 fn level_of(level: plugin::Level) -> Level {

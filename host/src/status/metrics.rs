@@ -70,6 +70,20 @@ fn plugins(counters: &Counters) -> Vec<Owned> {
             labels: vec![("plugin".to_owned(), fault.plugin), ("kind".to_owned(), fault.kind.as_str().to_owned())],
         })
         .collect();
+    let of_plugins = |name: &str, help: &str, counts: Vec<(String, u64)>| {
+        let make = |(plugin, count): (String, u64)| Owned {
+            name: name.to_owned(),
+            help: help.to_owned(),
+            kind: Kind::Counter,
+            value: big(count),
+            labels: vec![("plugin".to_owned(), plugin)],
+        };
+        counts.into_iter().map(make).collect::<Vec<_>>()
+    };
+    let openings = counters.plugins.openings();
+    metrics.extend(of_plugins("gatelodge_plugin_pauses_total", "Pauses of a plugin that keeps failing.", openings));
+    let held_back = counters.plugins.held_back();
+    metrics.extend(of_plugins("gatelodge_plugin_held_back_total", "Calls not made during such pauses.", held_back));
     for metric in counters.plugins.snapshot() {
         let stem = metric.name.trim_end_matches("_total");
         for (values, value) in &metric.series {

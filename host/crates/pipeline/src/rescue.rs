@@ -32,7 +32,7 @@ pub(crate) fn status(kind: &Kind) -> Status {
         },
         Kind::ConnectFailed | Kind::BackendGone | Kind::BadResponse(_) | Kind::Truncated => Status(502, 3),
         Kind::BackendTimeout(..) => Status(504, 0),
-        Kind::Plugin(_, PluginFault::Configure) => Status(503, 0),
+        Kind::Plugin(_, PluginFault::Configure | PluginFault::HeldBack) => Status(503, 0),
         Kind::Aborted(answer) => Status(answer.status.as_u16(), 0),
         Kind::Plugin(..) | Kind::Internal(_) => Status(500, 0),
         Kind::QueueFull => Status(503, 2),
@@ -73,6 +73,8 @@ pub(crate) fn tell(
         Side::Client => {}
         // It did what it is for.
         Side::Plugin if matches!(fault.kind, Kind::Aborted(_)) => {}
+        // The plane counts what it did not call.
+        Side::Plugin if matches!(fault.kind, Kind::Plugin(_, PluginFault::HeldBack)) => {}
         Side::Backend => counters.count(Counter::BackendFaults),
         Side::Plugin => counters.count(Counter::PluginFaults),
         Side::Host => counters.count(Counter::HostFaults),
@@ -166,7 +168,7 @@ fn fields(kind: &Kind, headers: &mut HeaderMap) {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds_up(wait)));
             }
         }
-        Kind::QueueFull | Kind::Plugin(_, PluginFault::Configure) => {
+        Kind::QueueFull | Kind::Plugin(_, PluginFault::Configure | PluginFault::HeldBack) => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}

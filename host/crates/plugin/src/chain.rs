@@ -88,6 +88,8 @@ pub(crate) struct Loaded {
     pub(crate) registration: Arc<Registration>,
     pub(crate) matcher: Matcher,
     pub(crate) on_fault: OnFault,
+    /// Grant `identity`.
+    pub(crate) sets_identities: bool,
     pub(crate) isolation: Isolation,
     pub(crate) deadline: Duration,
     pub(crate) instances_max: usize,
@@ -210,6 +212,7 @@ fn load_one(index: usize, settings: &PluginSettings, around: &Surroundings) -> R
         registration: Arc::new(registration),
         matcher,
         on_fault: settings.on_fault,
+        sets_identities: settings.grants.identity,
         isolation: settings.isolation,
         deadline: settings.deadline,
         instances_max: usize::try_from(settings.instances_max).unwrap_or(usize::MAX),

@@ -5,6 +5,7 @@ use crate::bindings::hooks::{
     completion, lifecycle, request_body, request_head, request_whole, response_body, response_head, response_whole,
     timer,
 };
+use crate::breaker::Probe;
 use crate::budget::{Budget, FIRST_LOOK_TICKS, Judgement};
 use crate::fault::Broken;
 use crate::seen::{End, Hook, Said, Shard};
@@ -50,6 +51,8 @@ pub(crate) struct Instance {
     view: ViewBuffer,
     /// Hooks it has run.
     pub(crate) calls: u64,
+    /// The next hook decides whether its plugin is held back any longer.
+    pub(crate) probe: Option<Probe>,
 }
 
 /// The functions of an instance that the host calls.
@@ -104,7 +107,7 @@ impl Blueprint {
         let told = told.map_err(|text| Unborn::Refused(crate::text::escape(&text, 2 * 1024)))?;
         seen.said(Hook::Configure, Said::Pass);
         let view = ViewBuffer::default();
-        Ok((Instance { store, hooks, view, calls: 0 }, told))
+        Ok((Instance { store, hooks, view, calls: 0, probe: None }, told))
     }
 
     fn instantiate(
@@ -222,7 +225,16 @@ impl Instance {
         if outcome.is_err() {
             state.undo(&mut exchange);
         }
+        self.end_probe(outcome.as_ref().err());
         (exchange, outcome)
+    }
+
+    /// The hook that was to show whether the plugin works again has run.
+    fn end_probe(&mut self, broken: Option<&Broken>) {
+        if let Some(probe) = self.probe.take() {
+            let change = probe.over(broken.map(|broken| broken.kind));
+            self.store.data().common.tell(&change);
+        }
     }
 
     /// Undoes what the last hook changed by host calls, when its verdict was bad.
@@ -266,7 +278,7 @@ impl From<Unborn> for Broken {
     fn from(unborn: Unborn) -> Self {
         match unborn {
             Unborn::Broken(broken) => broken,
-            Unborn::Refused(text) => Self::new(PluginFault::Configure, format!("configure refused: {text}")),
+            Unborn::Refused(text) => Self::loss(PluginFault::Configure, format!("configure refused: {text}")),
         }
     }
 }

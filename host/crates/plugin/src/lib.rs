@@ -27,6 +27,7 @@
 mod bench;
 mod bindings;
 mod body;
+mod breaker;
 mod budget;
 mod cache;
 mod capability;
@@ -67,6 +68,7 @@ mod whole;
 mod worker;
 
 pub use body::{CHUNK_BYTES_MAX, PluginBody};
+pub use breaker::HoldBack;
 pub use cache::{CACHE_BYTES_MAX, CodeCache, cache_folder};
 pub use chain::{Chain, LoadError, Surroundings};
 pub use code::CodeCounts;

@@ -1,5 +1,6 @@
 //! Where plugins' words and the room's own reports about them go.
 
+use crate::breaker::HoldBack;
 use wire::fault::PluginFault;
 
 /// Weight of a log line.
@@ -36,5 +37,10 @@ pub trait LogSink: Send + Sync {
     fn fault(&self, plugin: &str, kind: PluginFault, text: &str) {
         let fields = [("fault".to_owned(), kind.as_str().to_owned())];
         self.write(plugin, Level::Error, text, &fields);
+    }
+
+    /// A plugin that keeps failing is held back on a worker, tried, or let in again.
+    fn hold_back(&self, plugin: &str, change: &HoldBack) {
+        self.write(plugin, change.level(), &change.to_string(), &[]);
     }
 }

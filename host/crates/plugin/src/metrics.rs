@@ -123,8 +123,24 @@ impl Metrics {
     /// `body_held_bytes_max`.
     #[must_use]
     pub fn held_over(&self) -> Vec<(String, u64)> {
+        self.above_zero(|metrics| &metrics.held_over)
+    }
+
+    /// Per plugin that was held back since it kept failing: calls that were not made.
+    #[must_use]
+    pub fn held_back(&self) -> Vec<(String, u64)> {
+        self.above_zero(|metrics| &metrics.held_back)
+    }
+
+    /// Per plugin: how often a worker began to hold it back, failed probes counted.
+    #[must_use]
+    pub fn openings(&self) -> Vec<(String, u64)> {
+        self.above_zero(|metrics| &metrics.openings)
+    }
+
+    fn above_zero(&self, counter: fn(&PluginMetrics) -> &AtomicU64) -> Vec<(String, u64)> {
         let plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = plugins.iter().map(|(name, metrics)| (name.clone(), metrics.held_over.load(Ordering::Relaxed)));
+        let counts = plugins.iter().map(|(name, metrics)| (name.clone(), counter(metrics).load(Ordering::Relaxed)));
         counts.filter(|(_, count)| *count > 0).collect()
     }
 
@@ -167,6 +183,10 @@ pub(crate) struct PluginMetrics {
     ticks: AtomicU64,
     ticks_skipped: AtomicU64,
     seen: Book,
+    /// Calls that were not made while it was held back.
+    held_back: AtomicU64,
+    /// How often a worker began to hold it back.
+    openings: AtomicU64,
 }
 
 #[derive(Default)]
@@ -228,6 +248,16 @@ impl PluginMetrics {
     /// Counts ticks that were due and did not begin.
     pub(crate) fn count_ticks_skipped(&self, count: u64) {
         self.ticks_skipped.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Counts a call that was not made.
+    pub(crate) fn count_held_back(&self) {
+        self.held_back.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts the beginning of a pause.
+    pub(crate) fn count_opening(&self) {
+        self.openings.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_fault(&self, kind: PluginFault) {

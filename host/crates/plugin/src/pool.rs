@@ -1,10 +1,11 @@
 //! A plugin's instances on one worker.
 
+use crate::breaker::{Breaker, HoldBack, Probe};
 use crate::chain::Loaded;
-use crate::fault::{Breaker, Broken};
+use crate::fault::Broken;
 use crate::instance::Instance;
 use crate::seen::{End, Shard};
-use crate::settings::Isolation;
+use crate::settings::{FaultPolicy, Isolation, OnFault};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,27 +35,44 @@ pub(crate) enum Next {
 }
 
 impl Pool {
-    /// An empty one.
-    pub(crate) fn new(seen: &Arc<Shard>) -> Self {
-        let (idle, held, breaker) = (Vec::new(), VecDeque::new(), Breaker::default());
+    /// No instances yet.
+    pub(crate) fn new(loaded: &Loaded, seen: &Arc<Shard>) -> Self {
+        // Who guards by saying who the caller is must not be away in silence.
+        let policies = if loaded.sets_identities { OnFault::all(FaultPolicy::Refuse) } else { loaded.on_fault };
+        let (idle, held, breaker) = (Vec::new(), VecDeque::new(), Breaker::new(policies));
         Self { idle, held, breaker, lent: 0, seen: Arc::clone(seen) }
     }
 
-    /// An instance for a hook, with its deadline armed.
+    /// An instance for a hook, with its deadline armed. One that was kept for its
+    /// exchange finishes it also while the plugin is held back.
     pub(crate) fn take(&mut self, loaded: &Loaded, exchange: u64) -> Result<Box<Instance>, Broken> {
-        let ready = match loaded.isolation {
-            Isolation::Instance => self.idle.pop(),
+        let kept = match loaded.isolation {
+            Isolation::Instance => None,
             Isolation::Request => self.take_held(exchange),
         };
-        if let Some(mut instance) = ready {
+        if let Some(mut instance) = kept {
             instance.arm(loaded.deadline);
             return Ok(instance);
         }
-        if let Some(left) = self.breaker.pause_left() {
-            let text = format!("it keeps failing: no new instance for another {} ms", left.as_millis());
-            return Err(Broken::new(PluginFault::Trap, text));
+        let probe = self.breaker.ask().map_err(|held| Broken::new(PluginFault::HeldBack, held.to_string()))?;
+        if probe.is_some() {
+            loaded.common.tell(&HoldBack::Probed);
         }
-        fresh(loaded, &self.seen)
+        let mut instance = match self.idle.pop() {
+            Some(mut instance) => {
+                instance.arm(loaded.deadline);
+                instance
+            }
+            None => match fresh(loaded, &self.seen) {
+                Ok(instance) => instance,
+                Err(broken) => {
+                    fail(loaded, probe, &broken);
+                    return Err(broken);
+                }
+            },
+        };
+        instance.probe = probe;
+        Ok(instance)
     }
 
     /// Takes an instance back after a hook that went well.
@@ -99,14 +117,14 @@ impl Pool {
         self.lent = self.lent.saturating_sub(1);
     }
 
-    /// How much longer no new instance is made, where it keeps failing.
+    /// How long the plugin is not called yet, where it keeps failing.
     pub(crate) fn pause_left(&self) -> Option<Duration> {
         self.breaker.pause_left()
     }
 
-    /// Counts a fault against the plugin.
-    pub(crate) fn count_fault(&mut self) {
-        self.breaker.count();
+    /// Whether the plugin may be called, and what becomes of its calls otherwise.
+    pub(crate) fn breaker(&self) -> &Breaker {
+        &self.breaker
     }
 
     /// Drops what was held for an exchange that is over.
@@ -129,13 +147,21 @@ impl Drop for Pool {
     }
 }
 
+/// Ends a probe for which no instance came about; one that the host had no room for
+/// says nothing about the plugin.
+fn fail(loaded: &Loaded, probe: Option<Probe>, broken: &Broken) {
+    if let Some(probe) = probe.filter(|_| broken.is_loss) {
+        loaded.common.tell(&probe.over(Some(broken.kind)));
+    }
+}
+
 /// A new instance, configured, whose registration is the one that was loaded.
 fn fresh(loaded: &Loaded, seen: &Arc<Shard>) -> Result<Box<Instance>, Broken> {
     let (instance, told) = loaded.blueprint.start(loaded.deadline, false, seen)?;
     let mut instance = Box::new(instance);
     if !loaded.registration.is_as_told(&told) {
         let text = "configure answered another registration than at load";
-        return Err(Broken::new(PluginFault::Configure, text));
+        return Err(Broken::loss(PluginFault::Configure, text));
     }
     instance.register(&Arc::clone(&loaded.registration));
     Ok(instance)

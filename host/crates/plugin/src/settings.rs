@@ -62,7 +62,8 @@ impl OnFault {
         Self { trap: policy, deadline: policy, memory: policy, bad_output: policy, configure: policy }
     }
 
-    /// The policy for one kind.
+    /// The policy for one kind; for [`PluginFault::HeldBack`], which follows the kinds that
+    /// led to it, the strictest of all.
     #[must_use]
     pub fn of(&self, kind: PluginFault) -> FaultPolicy {
         match kind {
@@ -71,6 +72,10 @@ impl OnFault {
             PluginFault::Memory => self.memory,
             PluginFault::BadOutput => self.bad_output,
             PluginFault::Configure => self.configure,
+            PluginFault::HeldBack => {
+                let all = [self.trap, self.deadline, self.memory, self.bad_output, self.configure];
+                if all.contains(&FaultPolicy::Refuse) { FaultPolicy::Refuse } else { FaultPolicy::Skip }
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a store carries: the exchange while a hook runs, and what the capabilities need.
 
+use crate::breaker::HoldBack;
 use crate::budget::{Budget, SystemTimes};
 use crate::capability::wasi::{Output, Streams};
 use crate::jose::KeySets;
@@ -37,6 +38,16 @@ pub(crate) struct Common {
     pub(crate) named: crate::named::Named,
     /// Origin of `clock.monotonic-ns`.
     pub(crate) started: Instant,
+}
+
+impl Common {
+    /// Tells and counts that the plugin is held back, or no longer.
+    pub(crate) fn tell(&self, change: &HoldBack) {
+        if matches!(change, HoldBack::Begun { .. }) {
+            self.metrics.count_opening();
+        }
+        self.log.hold_back(&self.name, change);
+    }
 }
 
 /// What the instance is being called for.

@@ -9,6 +9,7 @@ use crate::settings::FaultPolicy;
 use crate::ticker::{Pulse, Running};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use wire::fault::PluginFault;
 use wire::{Fault, Kind};
 
 /// The plugin clock as one worker uses it.
@@ -56,7 +57,7 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) fn new(loaded: &Arc<Loaded>) -> Self {
         let seen = loaded.common.metrics.shard();
-        let pool = RefCell::new(Pool::new(&seen));
+        let pool = RefCell::new(Pool::new(loaded, &seen));
         Self { loaded: Arc::clone(loaded), pool, seen }
     }
 
@@ -65,18 +66,29 @@ impl Slot {
         1 << self.loaded.common.index
     }
 
-    /// Counts and tells a fault.
+    /// Counts and tells a fault; a call that was not made is only counted.
     pub(crate) fn report(&self, broken: &Broken, hook: Hook) {
-        self.pool.borrow_mut().count_fault();
-        self.seen.fault(hook, broken.kind);
         let common = &self.loaded.common;
+        if broken.kind == PluginFault::HeldBack {
+            common.metrics.count_held_back();
+            return;
+        }
+        self.seen.fault(hook, broken.kind);
         common.metrics.count_fault(broken.kind);
         common.log.fault(&common.name, broken.kind, &format!("hook {hook}: {}", broken.text));
+        if broken.is_loss
+            && let Some(change) = self.pool.borrow().breaker().count(broken.kind)
+        {
+            common.tell(&change);
+        }
     }
 
     /// What a fault does to the request, by the plugin's policy.
     pub(crate) fn judge(&self, broken: Broken, hook: Hook) -> Option<Fault> {
-        let policy = self.loaded.on_fault.of(broken.kind);
+        let policy = match broken.kind {
+            PluginFault::HeldBack => self.pool.borrow().breaker().policy(),
+            kind => self.loaded.on_fault.of(kind),
+        };
         let fault = self.refusal(broken, hook);
         (policy == FaultPolicy::Refuse).then_some(fault)
     }

@@ -32,6 +32,8 @@ pub enum PluginFault {
     BadOutput,
     /// `configure` refused when a replacement instance was made.
     Configure,
+    /// It was not called: it keeps failing and is held back for a while.
+    HeldBack,
 }
 
 impl PluginFault {
@@ -44,6 +46,7 @@ impl PluginFault {
             Self::Memory => "memory",
             Self::BadOutput => "bad-output",
             Self::Configure => "configure",
+            Self::HeldBack => "held-back",
         }
     }
 }

@@ -53,6 +53,7 @@ fn every_kind_has_its_status() {
         (Kind::BackendTimeout("first byte", Duration::from_secs(1)), Status(504, 0)),
         (Kind::Plugin("p".into(), PluginFault::Trap), Status(500, 0)),
         (Kind::Plugin("p".into(), PluginFault::Configure), Status(503, 0)),
+        (Kind::Plugin("p".into(), PluginFault::HeldBack), Status(503, 0)),
         (Kind::QueueFull, Status(503, 2)),
         (Kind::Stopping, Status(503, 0)),
         (Kind::Internal("x"), Status(500, 0)),
@@ -114,6 +115,9 @@ fn a_turned_off_page_is_empty_and_a_back_off_says_when() {
     let waits = Fault::new(Kind::StartFailed(Arc::new(report(StartFailure::BackingOff))));
     let rescued = answer(&waits, &conn("203.0.113.7:5"), None, RequestId(1));
     assert_eq!(rescued.head.headers.get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()), Some("3"));
+    let held_back = Fault::new(Kind::Plugin("auth".into(), PluginFault::HeldBack));
+    let rescued = answer(&held_back, &conn("203.0.113.7:5"), None, RequestId(1));
+    assert_eq!(rescued.head.headers.get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()), Some("1"));
 }
 
 #[test]

@@ -209,16 +209,3 @@ fn policies_by_kind() {
         assert!(told(&step).starts_with(expected), "{name}: {}", told(&step));
     }
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_storm_of_traps_is_slowed_down_and_refuses_on() {
-    let house = house(vec![guest("trap")]);
-    for _ in 0..5 {
-        assert!(told(&house.way_in(request("/", DO)).1).contains("wasm backtrace"));
-    }
-    // Paused: also a request that would do no harm is refused, since a guard must not open.
-    let text = told(&house.way_in(request("/", &[])).1);
-    assert!(text.starts_with("fault trap") && text.contains("no new instance for another"), "{text}");
-    tokio::time::advance(Duration::from_secs(61)).await;
-    assert_eq!(told(&house.way_in(request("/", &[])).1), "continue");
-}

@@ -1,6 +1,7 @@
 //! Guests in the real plane: one guest program per behaviour, one test of its name.
 
 mod bodies;
+mod breaker;
 #[cfg_attr(target_os = "linux", path = "clock/linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "clock/other.rs")]
 mod clock;
