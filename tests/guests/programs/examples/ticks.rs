@@ -38,6 +38,7 @@ impl Timer for Ticks {
         let own = self.own.to_string();
         let told = self.store.set("own", own.as_bytes(), None).and_then(|_| match self.act.as_str() {
             "trap" => panic!("as it was told"),
+            "trap-five" if count <= 5 => panic!("as it was told"),
             "trap-second" if count == 2 => panic!("as it was told"),
             "loop-second" if count == 2 => loop {
                 std::hint::black_box(count);

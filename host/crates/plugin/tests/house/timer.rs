@@ -141,6 +141,20 @@ fn a_storm_of_faults_backs_off() {
     assert_eq!(seen(&house, "set a b"), "true", "requests go on");
 }
 
+/// The tick after the pause is the one that decides.
+#[test]
+fn a_timer_recovers_after_a_storm() {
+    let declared = declared();
+    let house = house(ticks("{\"act\":\"trap-five\"}", |_| {}), &declared);
+    let timers = started(&house);
+    until("ticks after the pause", || number(&house, "ticks") >= 8);
+    assert!(timers.stop(LONG));
+    assert_eq!(house.metrics.faults()[0].count, 5);
+    assert_eq!(house.metrics.held_back(), [], "ticks are left out before they are asked for");
+    let told = house.lines();
+    assert!(told.iter().any(|line| line.starts_with("it works again")), "{told:?}");
+}
+
 #[test]
 fn a_reload_ends_the_old_timer_before_the_new_one_begins() {
     let declared = declared();
