@@ -15,6 +15,8 @@ impl Instance {
         let denied = state.limiter.denied;
         // It gives back nothing: a tick has no exchange.
         drop(state.leave());
-        outcome.map_err(|error| Broken::of(&error, denied))
+        let outcome = outcome.map_err(|error| Broken::of(&error, denied));
+        self.end_probe(outcome.as_ref().err());
+        outcome
     }
 }
