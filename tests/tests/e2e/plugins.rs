@@ -3,6 +3,7 @@
 use crate::site;
 use gatelodge_e2e::{Host, Launch, Response, Site};
 use gatelodge_guests::component;
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 /// A site with these guests as plugins, in this order, named as they are.
@@ -292,4 +293,33 @@ fn a_plugin_that_refuses_its_settings_says_why() {
     let ended = Launch::new(&site).check();
     assert_eq!(ended.code, Some(3), "{}", ended.log);
     assert!(ended.log.contains("picky") && ended.log.contains("nmae"), "{}", ended.log);
+}
+
+#[test]
+fn the_metrics_page_tells_each_hook() {
+    let site = with(&["two-in-one-set", "panic"]);
+    let text = std::fs::read_to_string(site.app().join("plugins.toml")).expect("it was just written");
+    let door = site.app().join("door");
+    site.plugins(&format!("[host]\nadmin = \"unix:{}\"\n{text}", door.display()));
+    let host = Launch::new(&site).args(&["--workers", "1"]).start();
+    let mut client = host.client();
+    for fields in ["", "", "X-Do: request\r\n"] {
+        let answer = client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).response();
+        assert_eq!(answer.status() == 200, fields.is_empty());
+    }
+    let mut stream = std::os::unix::net::UnixStream::connect(&door).expect("the admin door is open");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("it takes a request");
+    let mut page = String::new();
+    stream.read_to_string(&mut page).expect("a page of text");
+    for series in [
+        r#"gatelodge_wasm_hook_calls_total{plugin="two-in-one-set-0",hook="request-head"} 3"#,
+        r#"gatelodge_wasm_hook_decisions_total{plugin="two-in-one-set-0",hook="request-head",decision="edit"} 3"#,
+        r#"gatelodge_wasm_hook_seconds_count{plugin="two-in-one-set-0",hook="request-head"} 1"#,
+        r#"gatelodge_wasm_hook_faults_total{plugin="panic-1",hook="request-head",kind="trap"} 1"#,
+        r#"gatelodge_wasm_instances{plugin="two-in-one-set-0"} 1"#,
+        r#"gatelodge_wasm_instances_ended_total{plugin="panic-1",reason="fault"} 1"#,
+    ] {
+        assert!(page.lines().any(|line| line == series), "{series} is not in:\n{page}");
+    }
+    host.stop(&site);
 }
