@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Reload(RunningArgs),
     /// Let a running host finish its requests, stop its app, and end
     Stop(RunningArgs),
+    /// Make plugins
+    Plugin(PluginArgs),
     /// Print the version
     Version {
         /// How to print it
@@ -120,6 +122,37 @@ pub(crate) struct StatusArgs {
     pub(crate) format: Output,
 }
 
+/// What to do for a plugin's author.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PluginArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: PluginCommand,
+}
+
+/// Commands for plugin authors.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// Make a component of what a compiler left behind, or check a component against the contract
+    Build(BuildArgs),
+}
+
+/// Flags of `plugin build`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct BuildArgs {
+    /// A core module or a component
+    pub(crate) file: PathBuf,
+    /// World that the module was made for: one of --wit, or of the contract (default: what the module names)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) world: Option<String>,
+    /// Directory with the plugin's own WIT; the contract itself is built in
+    #[arg(long, value_name = "DIR", requires = "world")]
+    pub(crate) wit: Option<PathBuf>,
+    /// Where the component goes (default: FILE with the ending .component.wasm)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
 /// Reads the command line.
 ///
 /// # Errors
@@ -159,6 +192,10 @@ mod tests {
             ("check . --format xml", Exit::Usage),
             ("status . --format xml", Exit::Usage),
             ("stop . now", Exit::Usage),
+            ("plugin", Exit::Usage),
+            ("plugin build", Exit::Usage),
+            ("plugin build x.wasm --wit wit", Exit::Usage),
+            ("plugin --help", Exit::Clean),
         ] {
             assert_eq!(parsed(line).err(), Some(exit), "{line}");
         }

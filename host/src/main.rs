@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod app;
+mod author;
 mod check;
 mod cli;
 mod compose;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Ok(cli::Command::Status(args)) => running::status(&args),
         Ok(cli::Command::Reload(args)) => running::reload(&args),
         Ok(cli::Command::Stop(args)) => running::stop(&args),
+        Ok(cli::Command::Plugin(args)) => author::plugin(&args),
         Ok(cli::Command::Version { format }) => check::version(format),
         Err(exit) => exit,
     };

@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("gatelodge-observe", 1),
     ("gatelodge-win", 1),
     ("gatelodge-watch", 1),
+    ("gatelodge-workshop", 1),
     ("gatelodge-edge", 2),
     ("gatelodge-plugin", 2),
     ("gatelodge-forward", 2),
@@ -35,6 +36,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("procfs", &["gatelodge-process"]),
     ("notify", &["gatelodge-watch"]),
     ("windows-sys", &["gatelodge-win"]),
+    ("wit-component", &["gatelodge-workshop"]),
 ];
 
 /// Rooms that have no runtime, and so no IO in the background.
