@@ -28,7 +28,8 @@ const FLOORS: &[(&str, u8)] = &[
 /// Who may depend on what: the name of a dependency, and the rooms that may have it.
 const WALLS: &[(&str, &[&str])] = &[
     ("wasmtime", &["gatelodge-plugin"]),
-    ("hyper", &["gatelodge-edge", "gatelodge-admin"]),
+    // In the plugin room for the calls that a plugin was granted, and nothing else.
+    ("hyper", &["gatelodge-edge", "gatelodge-admin", "gatelodge-plugin"]),
     ("quick-xml", &["gatelodge-config"]),
     ("toml_edit", &["gatelodge-config"]),
     ("clap", &["gatelodge"]),
