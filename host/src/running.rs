@@ -2,8 +2,10 @@
 
 use crate::cli::{Output, RunningArgs, StatusArgs};
 use crate::exit::Exit;
+use crate::status::admin_address;
+use admin::Places;
 use admin::client::{Client, ClientError};
-use admin::{Address, Places};
+use config::plugins_toml::parse_admin;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -44,10 +46,10 @@ pub(crate) fn stop(args: &RunningArgs) -> Exit {
 /// Finds the host, asks it, prints the answer.
 fn with(args: &RunningArgs, ask: impl AsyncFnOnce(&Client) -> Result<String, ClientError>) -> Exit {
     let places = Places::of_user(|name| std::env::var_os(name));
-    let found = match args.admin.as_deref().map(str::parse::<Address>) {
-        Some(Ok(address)) => Client::at(address, &places),
-        Some(Err(what)) => {
-            complain(&format!("--admin: {what}"));
+    let found = match args.admin.as_deref().map(parse_admin) {
+        Some(Ok(address)) => Client::at(admin_address(&address), &places),
+        Some(Err((what, help))) => {
+            complain(&format!("--admin: {what}; {help}"));
             return Exit::Usage;
         }
         None => Client::find(&args.app_dir, &places),

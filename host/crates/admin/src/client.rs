@@ -106,7 +106,7 @@ impl Client {
             return Err(ClientError::Several(app_dir, hosts));
         }
         let Some(note) = found.pop() else { return Err(ClientError::NotRunning(app_dir, problems)) };
-        let address = note.address.parse().map_err(ClientError::NoAddress)?;
+        let address = Address::of_note(&note.address).map_err(ClientError::NoAddress)?;
         Ok(Self { address, secret: note.secret })
     }
 

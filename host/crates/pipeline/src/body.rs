@@ -266,3 +266,6 @@ where
     P: Plugins,
 {
 }
+
+#[cfg(test)]
+mod tests;

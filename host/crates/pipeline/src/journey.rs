@@ -83,11 +83,10 @@ where
         upstream: if exchange.source == Source::Backend { exchange.upstream.get() } else { None },
     });
     let status = exchange.response.as_ref().map_or(StatusCode::INTERNAL_SERVER_ERROR, |head| head.status);
-    let head = if watched {
-        // The completion view may name response fields: it keeps the original.
+    let head = if generation.plugins.completion_reads_response() {
         copy(exchange.response.as_ref())
     } else {
-        exchange.response.take().unwrap_or_else(|| ResponseHead::new(status))
+        exchange.response.replace(ResponseHead::new(status)).unwrap_or_else(|| ResponseHead::new(status))
     };
     let Outcome { payload, ending, detail, close } = outcome;
     let record = Record { generation, exchange, status, ending, times, detail };

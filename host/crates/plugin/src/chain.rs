@@ -18,6 +18,7 @@ use crate::named::{Declared, Named};
 use crate::plane::Plane;
 use crate::registration::Registration;
 use crate::seen::End;
+use crate::selector::Access;
 use crate::settings::{Isolation, OnFault, PLUGINS_MAX, PlaneSettings, PluginSettings};
 use crate::state::Common;
 use std::sync::Arc;
@@ -88,6 +89,8 @@ pub(crate) struct Loaded {
     pub(crate) registration: Arc<Registration>,
     pub(crate) matcher: Matcher,
     pub(crate) on_fault: OnFault,
+    /// Its completion hook may read fields of the response: by its view, or by host calls.
+    pub(crate) reads_response_at_end: bool,
     /// Grant `identity`.
     pub(crate) sets_identities: bool,
     pub(crate) isolation: Isolation,
@@ -205,11 +208,15 @@ fn load_one(index: usize, settings: &PluginSettings, around: &Surroundings) -> R
     let blueprint = blueprint(&compiled, hooks, &common).map_err(|error| Why::new(crate::compile::reason(&error)))?;
     around.engine.ticker().watch(&common);
     let registration = try_out(&blueprint, around)?;
+    let reads_response_at_end = hooks.completion
+        && (registration.completion_view.iter().any(|access| matches!(access, Access::ResponseHeader(_)))
+            || link::imports(&compiled.component, "exchange"));
     Ok(Loaded {
         common,
         blueprint,
         sees_requests: hooks.any_of_requests(),
         registration: Arc::new(registration),
+        reads_response_at_end,
         matcher,
         on_fault: settings.on_fault,
         sets_identities: settings.grants.identity,

@@ -212,6 +212,11 @@ fn unused(imports: &[String], grants: Grants, names: &GrantedNames) -> Vec<LinkE
         .collect()
 }
 
+/// True if it imports this interface of the contract.
+pub(crate) fn imports(component: &Component, interface: &str) -> bool {
+    component.component_type().imports(component.engine()).any(|(name, _)| of_contract(name) == Some(Ok(interface)))
+}
+
 /// Links exactly what [`check`] let through.
 ///
 /// # Errors

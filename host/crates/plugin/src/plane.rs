@@ -29,6 +29,7 @@ pub struct Plane {
     worker: Rc<Worker>,
     slots: Vec<Rc<Slot>>,
     wants_completion: bool,
+    completion_reads_response: bool,
     wants_request_bodies: bool,
 }
 
@@ -49,7 +50,9 @@ impl Plane {
         let any = |wants: fn(&Blueprint) -> bool| slots.iter().any(|slot| wants(&slot.loaded.blueprint));
         let wants_completion = any(|blueprint| blueprint.completion.is_some());
         let wants_request_bodies = slots.iter().any(|slot| slot.wants_request_bodies());
-        Self { worker: Rc::new(Worker::new(engine)), slots, wants_completion, wants_request_bodies }
+        let completion_reads_response = slots.iter().any(|slot| slot.loaded.reads_response_at_end);
+        let worker = Rc::new(Worker::new(engine));
+        Self { worker, slots, wants_completion, completion_reads_response, wants_request_bodies }
     }
 
     /// The way in: in order, only plugins whose `match` fits.
@@ -264,6 +267,10 @@ impl Plugins for Plane {
 
     fn wants_completion(&self) -> bool {
         self.wants_completion
+    }
+
+    fn completion_reads_response(&self) -> bool {
+        self.completion_reads_response
     }
 
     fn wants_request_bodies(&self) -> bool {

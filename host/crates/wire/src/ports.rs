@@ -183,6 +183,10 @@ pub trait Plugins {
 
     /// True if some plugin has a completion hook.
     fn wants_completion(&self) -> bool;
+
+    /// True if some completion hook may read fields of the response, whose head is copied
+    /// for it then. The others find the status in `exchange.response`, and no field.
+    fn completion_reads_response(&self) -> bool;
 }
 
 /// A started, proven and paired instance of the backend.

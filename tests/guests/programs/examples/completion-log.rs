@@ -1,8 +1,10 @@
-//! Writes the summary of each exchange as an event `done`, with method and source.
+//! Writes the summary of each exchange as an event `done`, with method and source. The
+//! setting `field` names a field of the response that it wants to see as well.
 #![forbid(unsafe_code)]
 
 use gatelodge_sdk::{
-    Completion, Config, Field, Level, Plugin, Registration, Summary, View, event, method, response_source,
+    Completion, Config, Field, Level, Plugin, Registration, Summary, View, event, method, response_header,
+    response_source,
 };
 
 gatelodge_sdk::manifest! { name: "completion-log", version: "0.1.0", grants: { "log": true } }
@@ -14,8 +16,13 @@ struct Log {
 }
 
 impl Plugin for Log {
-    fn configure(_config: Config) -> Result<(Self, Registration), String> {
+    fn configure(mut config: Config) -> Result<(Self, Registration), String> {
+        let field = config.string("field");
+        config.finish()?;
         let mut registration = Registration::new();
+        if let Some(name) = field {
+            registration.completion(response_header(&name));
+        }
         let method = registration.completion(method());
         let source = registration.completion(response_source());
         Ok((Self { method, source }, registration))

@@ -69,7 +69,7 @@ impl Running {
 }
 
 fn loopback() -> Address {
-    "127.0.0.1:0".parse().unwrap()
+    Address::Tcp(([127, 0, 0, 1], 0).into())
 }
 
 #[tokio::test]

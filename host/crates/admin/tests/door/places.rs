@@ -109,7 +109,7 @@ async fn a_folder_that_others_could_use_is_refused_and_the_host_runs_on() {
         assert!(bound.notes[0].starts_with("the host has no admin socket: "), "{:?}", bound.notes);
         assert!(bound.notes[0].contains(wanted), "{:?}", bound.notes);
         // An address that was asked for and can't be ordered about is an error.
-        let error = site.bind(&"127.0.0.1:0".parse().unwrap()).err().unwrap().to_string();
+        let error = site.bind(&Address::Tcp(([127, 0, 0, 1], 0).into())).err().unwrap().to_string();
         assert!(error.starts_with("the admin address can't be bound: ") && error.contains(wanted), "{error}");
         // Whoever names the path of a socket needs no folder.
         let bound = site.bind_at(&site.socket()).unwrap();
@@ -137,7 +137,7 @@ async fn a_folder_of_another_user_is_refused() {
 
 #[tokio::test]
 async fn folder_note_and_socket_are_for_their_user_only() {
-    for address in [Address::Auto, "127.0.0.1:0".parse().unwrap()] {
+    for address in [Address::Auto, Address::Tcp(([127, 0, 0, 1], 0).into())] {
         let site = Site::new();
         let _bound = site.bind(&address).unwrap();
         assert_eq!(mode(&site.notes()), 0o700);

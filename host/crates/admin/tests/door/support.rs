@@ -81,7 +81,7 @@ impl Host {
     pub(crate) fn start(mood: Mood, limits: Limits) -> Self {
         let (app, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let places = Places::only(folder.path().join("g"));
-        let bound = Listener::bind(&"127.0.0.1:0".parse().unwrap(), app.path(), &places).unwrap();
+        let bound = Listener::bind(&Address::Tcp(([127, 0, 0, 1], 0).into()), app.path(), &places).unwrap();
         let listener = bound.listener.unwrap();
         let Address::Tcp(addr) = *listener.address() else { panic!("a TCP address was asked for") };
         let secret = secret(&folder.path().join("g"));

@@ -114,7 +114,7 @@ async fn another_user_is_told_by_the_client_what_is_missing() {
 #[tokio::test]
 async fn over_tcp_another_user_may_look_and_not_order() {
     let Some(site) = site() else { return };
-    let bound = Listener::bind(&"127.0.0.1:0".parse().unwrap(), site.root.path(), &site.places).unwrap();
+    let bound = Listener::bind(&Address::Tcp(([127, 0, 0, 1], 0).into()), site.root.path(), &site.places).unwrap();
     let address = bound.listener.as_ref().unwrap().address().clone();
     let served = serve_bound(bound);
     let places = site.places.clone();

@@ -11,6 +11,7 @@ use observe::{Format, Log, LogSettings};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use wire::exchange::Source;
 use wire::ports::{Answer, Forward, Handle, Plugins, Step, Summary};
 use wire::{
     CanonicalPath, ConnFacts, Exchange, Fault, Framing, Kind, NotFound, PluginFault, RequestHead, ResponseHead, Scheme,
@@ -140,8 +141,13 @@ impl Plugins for Scripted {
         }
         (exchange, Step::Continue, Passed::Itself(body))
     }
-    fn complete(&self, _: Box<Exchange>, summary: &Summary) {
+    fn complete(&self, exchange: Box<Exchange>, summary: &Summary) {
         let status = summary.status.map_or(0, |status| status.as_u16());
+        let head = exchange.response.expect("it has its status to the end");
+        assert_eq!(head.status.as_u16(), status);
+        let kept = exchange.source == Source::Backend && self.completion_reads_response();
+        assert_eq!(head.headers.contains_key("x-from"), kept, "copied for who reads it only");
+        assert!(head.headers.is_empty() || self.completion_reads_response());
         self.1.borrow_mut().push(format!(
             "done {status} {} in={} out={}",
             summary.ending.as_str(),
@@ -154,6 +160,9 @@ impl Plugins for Scripted {
     }
     fn wants_completion(&self) -> bool {
         true
+    }
+    fn completion_reads_response(&self) -> bool {
+        self.0 != Act::Fail
     }
     fn untouched<B>(body: B) -> Passed<B>
     where
@@ -258,6 +267,21 @@ async fn refusals_before_the_backend() {
     assert_eq!(bench.counters.value(Counter::HostFaults), 0);
     // At the limit the backend is asked.
     assert_eq!(bench.run("/app/x", Framing::Length(10), "").await.0, 500);
+}
+
+#[tokio::test]
+async fn a_body_is_as_long_as_the_site_says_whoever_looks_at_it() {
+    let bench = bench(None, Act::Pass);
+    for (framing, sent, status) in [
+        (Framing::Length(10), "0123456789", 200),
+        (Framing::Length(11), "0123456789a", 413),
+        (Framing::Chunked, "0123456789", 200),
+        (Framing::Chunked, "0123456789a", 413),
+    ] {
+        let (got, text, close) = bench.run("/app/x", framing, sent).await;
+        assert_eq!((got, close), (status, status == 413), "{framing:?} {sent}: {text}");
+        assert!(bench.seen()[1].starts_with(&format!("out {status}")), "plugins see what came of it");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! `kv`: small node-wide stores, in memory, by name (grant `state`).
+//! `kv`: small node-wide stores by name, in memory, and on disk behind it where the operator
+//! says so (grant `state`).
 
 use crate::bindings::contract::kv::{Entry, Host};
 use crate::bindings::contract::types::Failure;

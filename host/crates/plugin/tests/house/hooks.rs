@@ -342,6 +342,21 @@ fn completion_log() {
 }
 
 #[test]
+fn a_response_is_kept_for_who_reads_its_fields() {
+    for (name, json, reads) in [
+        ("completion-log", "{}", false),
+        ("completion-log", r#"{"field":"vary"}"#, true),
+        // By host calls, which nobody declares.
+        ("shows", r#"{"completion":["method"]}"#, true),
+    ] {
+        let house = house(vec![guest("pass"), configured(name, json)]);
+        assert!(house.plane.wants_completion());
+        assert_eq!(house.plane.completion_reads_response(), reads, "{name} {json}");
+    }
+    assert!(!house(vec![guest("views")]).plane.completion_reads_response());
+}
+
+#[test]
 fn shows() {
     let json = r#"{"request":["header:authorization"],"response":["status"],
         "completion":["method","status","response-header:vary","header:x-gone","response-source"]}"#;

@@ -92,6 +92,24 @@ fn wrong_version() {
     let errors = load(vec![settings], KeySets::new()).err().expect("refused");
     assert!(errors.iter().all(|error| error.message.contains("@0.2.0")), "{errors:?}");
     assert!(errors.iter().any(|error| error.import.as_deref() == Some("gatelodge:plugin/log@0.2.0")), "{errors:?}");
+    let told = errors.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(told.iter().all(|text| text.starts_with("plugin \"pass\" (pass.wasm): ")), "{told:?}");
+    assert!(told.iter().all(|text| text.contains(gatelodge_plugin::CONTRACT)), "both versions are named: {told:?}");
+}
+
+#[test]
+fn a_file_that_is_too_large() {
+    let padded = |length: usize| {
+        let mut bytes = vec![0; length];
+        bytes[..8].copy_from_slice(b"\0asm\x0d\0\x01\0");
+        refusal(guest_with("pass", |settings| settings.module.bytes = bytes.into())).message
+    };
+    let most = gatelodge_plugin::MODULE_BYTES_MAX;
+    let told = padded(most);
+    assert!(told.contains("not a valid component"), "it is read at the limit: {told}");
+    for length in [most + 1, 200 * 1024 * 1024 + 1] {
+        assert_eq!(padded(length), format!("the file has {length} bytes; a plugin has at most {most}"));
+    }
 }
 
 #[test]
