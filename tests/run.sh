@@ -37,6 +37,7 @@ fi
 if [ "$(uname -s)" = Linux ] && [ "$what" != unit ] && [ "$what" != lint ]; then
     install_missing cc:gcc node:nodejs npm:npm python3:python3 curl:curl
     examples/aspnetcore/setup.sh
+    examples/plugins/tools.sh
 fi
 
 if [ "$what" = all ] || [ "$what" = lint ]; then

@@ -1,11 +1,13 @@
 //! `gatelodge plugin`: for those who write plugins.
 
+mod folder;
+
 use crate::cli::{BuildArgs, PluginArgs, PluginCommand};
 use crate::exit::Exit;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use workshop::{WitFile, World};
+use workshop::{Built, WitFile, World};
 
 /// Largest file that is looked at, bytes: what the host loads.
 const FILE_BYTES_MAX: u64 = plugin::MODULE_BYTES_MAX as u64;
@@ -40,21 +42,32 @@ pub(crate) fn plugin(args: &PluginArgs) -> Exit {
 }
 
 fn make(args: &BuildArgs) -> Result<String, Trouble> {
-    let bytes = read(&args.file)?;
+    if args.path.is_dir() {
+        return match args.world.is_some() || args.out.is_some() {
+            true => Err(Trouble {
+                what: format!("{} is a folder: --world, --wit and --out are for files", args.path.display()),
+                help: Some(format!("write them into its {}", config::plugins_toml::RECIPE)),
+            }),
+            false => folder::make(&args.path),
+        };
+    }
+    let bytes = read(&args.path)?;
     let wit = args.wit.as_deref().map(own_wit).transpose()?.unwrap_or_default();
     let world = World { name: args.world.as_deref(), wit: &wit };
-    let built = workshop::component(&bytes, world).map_err(|error| Trouble::of(&args.file, &error))?;
-    let size = built.component.len();
+    let built = workshop::component(&bytes, world).map_err(|error| Trouble::of(&args.path, &error))?;
     let out = match &args.out {
         Some(out) => out.clone(),
-        None if built.as_it_was => {
-            return Ok(format!("{}: a component for {}, {size} bytes", args.file.display(), plugin::CONTRACT));
-        }
-        None => args.file.with_extension("component.wasm"),
+        None if built.as_it_was => return Ok(told(&args.path, &built)),
+        None => args.path.with_extension("component.wasm"),
     };
     write(&out, &built.component)?;
+    Ok(told(&out, &built))
+}
+
+/// One line about what was made.
+fn told(out: &Path, built: &Built) -> String {
     let shim = if built.shimmed { ", with the shim for wasip1 (needs the grant `log`)" } else { "" };
-    Ok(format!("{}: a component for {}, {size} bytes{shim}", out.display(), plugin::CONTRACT))
+    format!("{}: a component for {}, {} bytes{shim}", out.display(), plugin::CONTRACT, built.component.len())
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Trouble> {

@@ -133,15 +133,15 @@ pub(crate) struct PluginArgs {
 /// Commands for plugin authors.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum PluginCommand {
-    /// Make a component of what a compiler left behind, or check a component against the contract
+    /// Build a plugin's folder, make a component of what a compiler left behind, or check a component
     Build(BuildArgs),
 }
 
 /// Flags of `plugin build`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct BuildArgs {
-    /// A core module or a component
-    pub(crate) file: PathBuf,
+    /// A folder with a plugin.toml, a core module, or a component
+    pub(crate) path: PathBuf,
     /// World that the module was made for: one of --wit, or of the contract (default: what the module names)
     #[arg(long, value_name = "NAME")]
     pub(crate) world: Option<String>,

@@ -6,8 +6,8 @@ const MODULE: &str = "(module (memory (export \"memory\") 1)
     (func (export \"gatelodge_plugin_lifecycle_configure\") (result i32) i32.const 0)
     (func (export \"gatelodge_plugin_request_head_handle\") (param i32 i32) (result i32) i32.const 0))";
 
-fn args(file: PathBuf) -> BuildArgs {
-    BuildArgs { file, world: None, wit: None, out: None }
+fn args(path: PathBuf) -> BuildArgs {
+    BuildArgs { path, world: None, wit: None, out: None }
 }
 
 fn told(args: &BuildArgs) -> String {
@@ -61,6 +61,7 @@ fn what_cannot_be_built_says_which_file_and_why() {
             BuildArgs { world: Some("x".to_owned()), wit: Some(folder.path().to_owned()), ..args(core.clone()) },
             ["has no .wit file", ""],
         ),
+        (BuildArgs { world: Some("x".to_owned()), ..args(folder.path().to_owned()) }, ["is a folder", "plugin.toml"]),
         (BuildArgs { out: Some(nowhere), ..args(core) }, ["cannot write", "out.wasm"]),
     ] {
         let told = told(&args);

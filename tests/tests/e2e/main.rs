@@ -14,6 +14,7 @@ mod examples;
 mod fleet;
 mod inspect;
 mod kestrel;
+mod languages;
 mod live;
 mod offline;
 mod outbound;

@@ -9,6 +9,7 @@ mod host;
 mod limits;
 mod named;
 mod plugin;
+mod recipe;
 mod table;
 
 pub use admin::{Admin, parse_admin};
@@ -19,6 +20,7 @@ pub use host::{
 pub use limits::{LIMITS, LimitDoc, Limits, Unit, limits_table};
 pub use named::{Limiter, Secret, Store, WhenFull};
 pub use plugin::{FaultPolicy, Grants, Isolation, Match, Module, OnFault, Plugin};
+pub use recipe::{RECIPE, Recipe};
 
 use crate::error::{Problem, Report};
 use crate::source::{Source, Spanned};
