@@ -7,8 +7,9 @@ use config::{Position, Problem, Severity, modules};
 use plugin::{
     Chain, Declared, DiskSettings, GrantedNames, Grants, KeySets, LimiterSettings, LogSink, MODULE_BYTES_MAX, Manifest,
     MatchSettings, ModuleSource, OnFault, PlaneSettings, PluginSettings, SECRET_BYTES_MAX, Secrets, StoreSettings,
-    Stores, Surroundings, WhenFull,
+    Stores, Surroundings, UpstreamSettings, WhenFull,
 };
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -145,7 +146,44 @@ fn declared(loaded: &Loaded, file: &str, stores: &Arc<Stores>, problems: &mut Ve
         disks: disks.collect(),
         limiters: limiters.collect(),
         secrets: secrets(loaded, file, problems),
+        upstreams: upstreams(loaded, file, problems),
+        resolver: None,
     }
+}
+
+/// Where plugins may call.
+fn upstreams(loaded: &Loaded, file: &str, problems: &mut Vec<Problem>) -> BTreeMap<String, UpstreamSettings> {
+    let mut upstreams = BTreeMap::new();
+    for (name, upstream) in &loaded.document.plugins_toml.upstreams {
+        let ca = match &upstream.ca {
+            None => None,
+            Some(path) => match std::fs::read(modules::resolve(&loaded.folder, &path.value)) {
+                Ok(pem) => Some(Arc::from(pem)),
+                Err(error) => {
+                    let what = format!("upstream `{name}`: {} can't be read: {error}", path.value);
+                    problems.push(at(file, path.at, what, None));
+                    continue;
+                }
+            },
+        };
+        match UpstreamSettings::new(&upstream.url.value) {
+            Ok(settings) => {
+                let settings = UpstreamSettings {
+                    private: upstream.private.value,
+                    ca,
+                    connect_ms_max: upstream.connect_ms_max.value,
+                    total_ms_max: upstream.total_ms_max.value,
+                    request_bytes_max: upstream.request_bytes_max.value,
+                    response_bytes_max: upstream.response_bytes_max.value,
+                    calls_max: u32::try_from(upstream.calls_max.value).unwrap_or(u32::MAX),
+                    ..settings
+                };
+                upstreams.insert(name.clone(), settings);
+            }
+            Err(what) => problems.push(at(file, upstream.url.at, format!("upstream `{name}`: {what}"), None)),
+        }
+    }
+    upstreams
 }
 
 /// Reads the secrets anew. No message holds a part of one.
@@ -210,6 +248,7 @@ fn from_file(plugin: &Plugin, folder: &Path) -> Result<PluginSettings, String> {
         memory_bytes_max: usize::try_from(plugin.memory_bytes_max.value).unwrap_or(usize::MAX),
         body_held_bytes_max: usize::try_from(plugin.body_held_bytes_max.value).unwrap_or(usize::MAX),
         deadline: Duration::from_millis(plugin.deadline_ms.value),
+        wall_max: Duration::from_millis(plugin.wall_ms_max.value),
         instances_max: u32::try_from(plugin.instances_max.value).unwrap_or(u32::MAX),
         recycle_requests: plugin.recycle_requests.value,
         config_json: plugin.config.to_string(),
@@ -224,6 +263,7 @@ fn from_file(plugin: &Plugin, folder: &Path) -> Result<PluginSettings, String> {
             limits: values(&plugin.grants.limits),
             keys: values(&plugin.grants.keys),
             secrets: values(&plugin.grants.secrets),
+            http: values(&plugin.grants.http),
         },
         ..PluginSettings::new(plugin.name.value.clone(), module)
     })

@@ -11,6 +11,7 @@ mod named;
 mod plugin;
 mod recipe;
 mod table;
+mod upstreams;
 
 pub use admin::{Admin, parse_admin};
 pub use backend::{BackendExtras, Health, Identity, Output, Recycle, Start, WarmUp, watch_glob};
@@ -21,6 +22,7 @@ pub use limits::{LIMITS, LimitDoc, Limits, Unit, limits_table};
 pub use named::{Limiter, Secret, Store, WhenFull};
 pub use plugin::{FaultPolicy, Grants, Isolation, Match, Module, OnFault, Plugin};
 pub use recipe::{RECIPE, Recipe};
+pub use upstreams::Upstream;
 
 use crate::error::{Problem, Report};
 use crate::source::{Source, Spanned};
@@ -44,6 +46,8 @@ pub struct PluginsToml {
     pub limiters: BTreeMap<String, Limiter>,
     /// `[secrets.NAME]`: where they come from, never what they are.
     pub secrets: BTreeMap<String, Secret>,
+    /// `[upstreams.NAME]`.
+    pub upstreams: BTreeMap<String, Upstream>,
     /// `[[plugin]]`, in the order of the file: the order on the way in.
     pub plugins: Vec<Plugin>,
 }
@@ -69,15 +73,16 @@ impl PluginsToml {
             stores: BTreeMap::new(),
             limiters: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            upstreams: BTreeMap::new(),
             plugins: Vec::new(),
         }
     }
 }
 
 /// Tables of later issues: name, and what to do until then.
-const LATER: [(&str, &str); 1] = [("upstreams", "plugins reach no network")];
+const LATER: [(&str, &str); 0] = [];
 /// Tables of this version.
-const KNOWN: [&str; 6] = ["host", "plugin", "key_sets", "stores", "limiters", "secrets"];
+const KNOWN: [&str; 7] = ["host", "plugin", "key_sets", "stores", "limiters", "secrets", "upstreams"];
 
 /// Reads a `plugins.toml`: the document, which holds defaults where something
 /// was refused, and all problems.
@@ -102,6 +107,7 @@ pub fn read(source: &Source) -> (PluginsToml, Vec<Problem>) {
             out.stores = named::stores(&mut reading, &root);
             out.limiters = named::limiters(&mut reading, &root);
             out.secrets = named::secrets(&mut reading, &root);
+            out.upstreams = upstreams::read(&mut reading, &root);
             out.plugins = plugin::read(&mut reading, &root);
             named::judge(&mut reading, &root, &out.plugins);
         }

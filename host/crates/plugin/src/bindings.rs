@@ -13,7 +13,11 @@
 wasmtime::component::bindgen!({
     path: "../../../wit",
     world: "all-hooks",
-    imports: { default: trappable },
+    imports: {
+        "gatelodge:plugin/http-out.send": async | trappable,
+        "gatelodge:plugin/http-out.send-all": async | trappable,
+        default: trappable,
+    },
     additional_derives: [PartialEq],
 });
 

@@ -7,7 +7,8 @@ use crate::bindings::hooks::{
 use crate::code::Got;
 use crate::compile::Compiled;
 use crate::engine::PluginEngine;
-use crate::instance::{Blueprint, Unborn};
+use crate::fiber::{FiberClock, to_its_end};
+use crate::instance::{Blueprint, FiberIndices, Unborn};
 use crate::jose::KeySets;
 use crate::link::{self, Hooks, LinkError};
 use crate::log::LogSink;
@@ -95,6 +96,7 @@ pub(crate) struct Loaded {
     pub(crate) sets_identities: bool,
     pub(crate) isolation: Isolation,
     pub(crate) deadline: Duration,
+    pub(crate) wall_max: Duration,
     pub(crate) instances_max: usize,
     pub(crate) recycle_requests: u64,
     /// Kept for the next generation, which may want the same.
@@ -222,6 +224,7 @@ fn load_one(index: usize, settings: &PluginSettings, around: &Surroundings) -> R
         sets_identities: settings.grants.identity,
         isolation: settings.isolation,
         deadline: settings.deadline,
+        wall_max: settings.wall_max,
         instances_max: usize::try_from(settings.instances_max).unwrap_or(usize::MAX),
         recycle_requests: settings.recycle_requests,
         compiled,
@@ -258,6 +261,7 @@ fn code(settings: &PluginSettings, around: &Surroundings) -> Result<Arc<Compiled
 
 fn blueprint(compiled: &Compiled, hooks: Hooks, common: &Arc<Common>) -> wasmtime::Result<Blueprint> {
     let pre = link::link(&compiled.component)?;
+    let waits = link::waits(&compiled.component);
     Ok(Blueprint {
         lifecycle: lifecycle::GuestIndices::new(&pre)?,
         request_head: hooks.request_head.then(|| request_head::GuestIndices::new(&pre)).transpose()?,
@@ -268,6 +272,7 @@ fn blueprint(compiled: &Compiled, hooks: Hooks, common: &Arc<Common>) -> wasmtim
         response_whole: hooks.response_whole.then(|| response_whole::GuestIndices::new(&pre)).transpose()?,
         completion: hooks.completion.then(|| completion::GuestIndices::new(&pre)).transpose()?,
         timer: hooks.timer.then(|| timer::GuestIndices::new(&pre)).transpose()?,
+        fiber: waits.then(|| FiberIndices::new(&pre, hooks)).transpose()?,
         common: Arc::clone(common),
         pre,
     })
@@ -278,7 +283,14 @@ fn blueprint(compiled: &Compiled, hooks: Hooks, common: &Arc<Common>) -> wasmtim
 fn try_out(blueprint: &Blueprint, around: &Surroundings) -> Result<Registration, Vec<Why>> {
     let pulse = around.engine.ticker().pulse();
     let running = pulse.as_ref().map(crate::ticker::Pulse::run);
-    let started = blueprint.start(TRIAL, true, &blueprint.common.metrics.shard());
+    let seen = blueprint.common.metrics.shard();
+    let started = match &blueprint.fiber {
+        None => blueprint.start(TRIAL, true, &seen),
+        Some(indices) => {
+            let clock = FiberClock::new();
+            to_its_end(blueprint.start_on_fiber(indices, TRIAL, true, &clock, None, &seen))
+        }
+    };
     drop(running);
     let (mut instance, told) = started.map_err(|unborn| {
         Why::new(match unborn {

@@ -8,6 +8,7 @@ use crate::bindings::hooks::{
 use crate::breaker::Probe;
 use crate::budget::{Budget, FIRST_LOOK_TICKS, Judgement};
 use crate::fault::Broken;
+use crate::fiber::FiberClock;
 use crate::seen::{End, Hook, Said, Shard};
 use crate::selector::Access;
 use crate::state::{Common, Phase, State};
@@ -19,7 +20,10 @@ use wire::Exchange;
 use wire::fault::PluginFault;
 
 mod body;
+mod fiber;
 mod tick;
+
+pub(crate) use fiber::FiberIndices;
 
 /// Most bytes that one call hands from the sandbox to the host, lists and strings
 /// counted with their headers: a guest can't make the host allocate more. At the edge: fault `bad-output`.
@@ -42,12 +46,16 @@ pub(crate) struct Blueprint {
     pub(crate) response_whole: Option<response_whole::GuestIndices>,
     pub(crate) completion: Option<completion::GuestIndices>,
     pub(crate) timer: Option<timer::GuestIndices>,
+    /// Present where its hooks may wait: they are called by these then.
+    pub(crate) fiber: Option<FiberIndices>,
 }
 
 /// A configured instance.
 pub(crate) struct Instance {
     store: Store<State>,
     hooks: Hooks,
+    /// In place of `hooks` where they may wait.
+    fiber: Option<Box<fiber::Fiber>>,
     view: ViewBuffer,
     /// Hooks it has run.
     pub(crate) calls: u64,
@@ -56,6 +64,7 @@ pub(crate) struct Instance {
 }
 
 /// The functions of an instance that the host calls.
+#[derive(Default)]
 struct Hooks {
     request_head: Option<request_head::Guest>,
     request_body: Option<request_body::Guest>,
@@ -85,12 +94,48 @@ impl Blueprint {
         seen: &Arc<Shard>,
     ) -> Result<(Instance, lifecycle::Registration), Unborn> {
         let begun = seen.begin(Hook::Configure);
-        let mut store =
-            Store::new(self.pre.engine(), State::new(Arc::clone(&self.common), deadline, trial, seen.birth()));
+        let mut store = self.store(deadline, trial, seen, None);
+        let born = self.instantiate(&mut store);
+        seen.end(begun);
+        let (hooks, told) = Self::born(&mut store, seen, born)?;
+        let view = ViewBuffer::default();
+        Ok((Instance { store, hooks, fiber: None, view, calls: 0, probe: None }, told))
+    }
+
+    /// What came of an instance's start.
+    fn born<H>(
+        store: &mut Store<State>,
+        seen: &Shard,
+        born: wasmtime::Result<(H, Result<lifecycle::Registration, String>)>,
+    ) -> Result<(H, lifecycle::Registration), Unborn> {
+        store.data_mut().pause();
+        let (hooks, told) = born.map_err(|error| Unborn::Broken(Broken::of(&error, store.data().limiter.denied)))?;
+        let told = told.map_err(|text| Unborn::Refused(crate::text::escape(&text, 2 * 1024)))?;
+        seen.said(Hook::Configure, Said::Pass);
+        Ok((hooks, told))
+    }
+
+    /// A store with its limits; with a clock for hooks that may wait.
+    fn store(
+        &self,
+        deadline: Duration,
+        trial: bool,
+        seen: &Arc<Shard>,
+        clock: Option<Arc<FiberClock>>,
+    ) -> Store<State> {
+        let state = State::new(Arc::clone(&self.common), deadline, trial, seen.birth());
+        let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_epoch_deadline(FIRST_LOOK_TICKS);
-        store.epoch_deadline_callback(|mut context| {
+        store.epoch_deadline_callback(move |mut context| {
             let state = context.data_mut();
+            if let Some(clock) = &clock {
+                return Ok(match clock.look(state.budget.deadline(), &mut state.times) {
+                    // By the runtime's own way to yield: woken at once, it would keep sockets waiting.
+                    Judgement::GoOn(ticks) => UpdateDeadline::YieldCustom(ticks, Box::pin(tokio::task::yield_now())),
+                    Judgement::Stop => UpdateDeadline::Interrupt,
+                });
+            }
             Ok(match state.budget.look(&mut state.times) {
                 Judgement::GoOn(ticks) => UpdateDeadline::Continue(ticks),
                 Judgement::Stop => UpdateDeadline::Interrupt,
@@ -100,14 +145,7 @@ impl Blueprint {
         let of_bodies = self.common.body_held_bytes_max.saturating_add(HANDED_OVER_BYTES_MAX / 2);
         store.set_hostcall_fuel(HANDED_OVER_BYTES_MAX.max(of_bodies));
         store.set_max_component_handles(HANDLES_MAX);
-        let born = self.instantiate(&mut store);
-        store.data_mut().pause();
-        seen.end(begun);
-        let (hooks, told) = born.map_err(|error| Unborn::Broken(Broken::of(&error, store.data().limiter.denied)))?;
-        let told = told.map_err(|text| Unborn::Refused(crate::text::escape(&text, 2 * 1024)))?;
-        seen.said(Hook::Configure, Said::Pass);
-        let view = ViewBuffer::default();
-        Ok((Instance { store, hooks, view, calls: 0, probe: None }, told))
+        store
     }
 
     fn instantiate(
@@ -142,6 +180,9 @@ impl Instance {
     pub(crate) fn arm(&mut self, deadline: Duration) {
         self.store.set_epoch_deadline(FIRST_LOOK_TICKS);
         self.store.data_mut().budget = Budget::new(deadline);
+        if let Some(fiber) = &self.fiber {
+            fiber.clock.reset();
+        }
     }
 
     /// Why it will be dropped; without a word it is for a fault.
@@ -215,9 +256,17 @@ impl Instance {
         exchange: Box<Exchange>,
         hook: impl FnOnce(&mut Store<State>) -> wasmtime::Result<T>,
     ) -> (Box<Exchange>, Result<T, Broken>) {
+        self.begin(phase, exchange);
+        let outcome = hook(&mut self.store);
+        self.finish(outcome)
+    }
+
+    fn begin(&mut self, phase: Phase, exchange: Box<Exchange>) {
         self.calls += 1;
         self.store.data_mut().enter(phase, exchange);
-        let outcome = hook(&mut self.store);
+    }
+
+    fn finish<T>(&mut self, outcome: wasmtime::Result<T>) -> (Box<Exchange>, Result<T, Broken>) {
         let state = self.store.data_mut();
         let denied = state.limiter.denied;
         let mut exchange = state.leave().expect("put into the store above; nothing else takes it out");

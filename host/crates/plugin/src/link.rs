@@ -27,6 +27,14 @@ pub(crate) struct Hooks {
 }
 
 impl Hooks {
+    /// A hook that does not run on a fiber yet.
+    fn not_on_fibers(&self) -> Option<LinkError> {
+        let Self { request_body, request_whole, response_body, response_whole, timer, .. } = *self;
+        let text = "it imports http-out and exports a body, whole or timer hook: this version of the host lets only \
+            request-head, response-head and completion wait";
+        (request_body || request_whole || response_body || response_whole || timer).then(|| LinkError::plain(text))
+    }
+
     /// True if some hook of it is called for a request.
     pub(crate) fn any_of_requests(&self) -> bool {
         Self { timer: false, ..*self } != Self::default()
@@ -72,7 +80,6 @@ enum Offer {
         line: &'static str,
         given: bool,
     },
-    NotYet,
     Unknown,
 }
 
@@ -87,7 +94,7 @@ fn offer(interface: &str, grants: Grants, names: &GrantedNames) -> Offer {
         "rate-limit" => granted("limits = [\"NAME\"] # with [limiters.NAME]", !names.limits.is_empty()),
         "keys" => granted("keys = [\"NAME\"] # with [secrets.NAME]", !names.keys.is_empty()),
         "secrets" => granted("secrets = [\"NAME\"] # with [secrets.NAME]", !names.secrets.is_empty()),
-        "http-out" => Offer::NotYet,
+        "http-out" => granted("http = [\"NAME\"] # with [upstreams.NAME]", !names.http.is_empty()),
         _ => Offer::Unknown,
     }
 }
@@ -119,6 +126,7 @@ pub(crate) fn check(component: &Component, grants: Grants, names: &GrantedNames)
         errors.push(LinkError::plain("it exports no hook: request-head, response-head, completion or timer"));
     } else if errors.is_empty() {
         errors.extend(hooks.never_called());
+        errors.extend(waits(component).then(|| hooks.not_on_fibers()).flatten());
     }
     if errors.is_empty() { Ok(hooks) } else { Err(errors) }
 }
@@ -149,7 +157,6 @@ fn check_import(name: &str, grants: Grants, names: &GrantedNames) -> Result<(), 
             message: format!("it imports {interface}, which is not granted"),
             help: Some(format!("in plugins.toml, below this plugin:\n[plugin.grants]\n{line}")),
         }),
-        Offer::NotYet => Err(LinkError::import(name, format!("{interface} is not yet in this version of the host"))),
         Offer::Unknown => Err(LinkError::import(name, format!("{CONTRACT} has no interface \"{interface}\""))),
     }
 }
@@ -188,7 +195,7 @@ fn check_export(name: &str, hooks: &mut Hooks) -> Result<bool, LinkError> {
 fn unused(imports: &[String], grants: Grants, names: &GrantedNames) -> Vec<LinkError> {
     // Stored credentials take their secret by name too.
     let keys: &[&str] = &["keys", "identity-control"];
-    let written: [(&str, &[&str], bool); 7] = [
+    let written: [(&str, &[&str], bool); 8] = [
         ("log", &["log"], grants.log),
         ("metrics", &["metrics"], grants.metrics),
         ("identity", &["identity-control"], grants.identity),
@@ -196,6 +203,7 @@ fn unused(imports: &[String], grants: Grants, names: &GrantedNames) -> Vec<LinkE
         ("limits", &["rate-limit"], !names.limits.is_empty()),
         ("keys", keys, !names.keys.is_empty()),
         ("secrets", &["secrets"], !names.secrets.is_empty()),
+        ("http", &["http-out"], !names.http.is_empty()),
     ];
     let imported = |interface: &str| imports.iter().any(|name| of_contract(name) == Some(Ok(interface)));
     let unused =
@@ -215,6 +223,11 @@ fn unused(imports: &[String], grants: Grants, names: &GrantedNames) -> Vec<LinkE
 /// True if it imports this interface of the contract.
 pub(crate) fn imports(component: &Component, interface: &str) -> bool {
     component.component_type().imports(component.engine()).any(|(name, _)| of_contract(name) == Some(Ok(interface)))
+}
+
+/// True if its hooks may wait: they are run on fibers then.
+pub(crate) fn waits(component: &Component) -> bool {
+    imports(component, "http-out")
 }
 
 /// Links exactly what [`check`] let through.
@@ -257,6 +270,7 @@ fn add(linker: &mut Linker<State>, interface: &str) -> wasmtime::Result<()> {
         "rate-limit" => contract::rate_limit::add_to_linker::<_, Own>(linker, itself),
         "keys" => contract::keys::add_to_linker::<_, Own>(linker, itself),
         "secrets" => contract::secrets::add_to_linker::<_, Own>(linker, itself),
+        "http-out" => contract::http_out::add_to_linker::<_, Own>(linker, itself),
         // Refused by `check` before.
         _ => Ok(()),
     }
@@ -281,7 +295,7 @@ mod tests {
             ("gatelodge:plugin/rate-limit@0.1.0", all, Some("limits = [\"NAME\"] # with [limiters.NAME]")),
             ("gatelodge:plugin/keys@0.1.0", all, Some("keys = [\"NAME\"] # with [secrets.NAME]")),
             ("gatelodge:plugin/secrets@0.1.0", all, Some("secrets = [\"NAME\"] # with [secrets.NAME]")),
-            ("gatelodge:plugin/http-out@0.1.0", all, Some("not yet")),
+            ("gatelodge:plugin/http-out@0.1.0", all, Some("http = [\"NAME\"] # with [upstreams.NAME]")),
             ("gatelodge:plugin/wishes@0.1.0", all, Some("no interface \"wishes\"")),
             ("gatelodge:plugin/log@0.2.0", all, Some("gatelodge:plugin@0.2.0")),
             ("gatelodge:plugin/log", all, Some("no version")),
@@ -327,7 +341,13 @@ mod tests {
     fn names_open_what_they_are_for() {
         let names = |grant: &str| {
             let list = |name: &str| if name == grant { vec!["a".to_owned()] } else { Vec::new() };
-            GrantedNames { state: list("state"), limits: list("limits"), keys: list("keys"), secrets: list("secrets") }
+            GrantedNames {
+                state: list("state"),
+                limits: list("limits"),
+                keys: list("keys"),
+                secrets: list("secrets"),
+                http: list("http"),
+            }
         };
         let grants = [("state", "kv"), ("limits", "rate-limit"), ("keys", "keys"), ("secrets", "secrets")];
         for (grant, own) in grants {

@@ -2,6 +2,7 @@
 
 use crate::limiter::{Limiter, LimiterSettings};
 use crate::log::LogSink;
+use crate::outbound::{Resolve, Target, UpstreamSettings};
 use crate::secrets::{Secret, Secrets};
 use crate::settings::GrantedNames;
 use crate::store::{DiskSettings, DiskUsage, Kept, Store, StoreSettings};
@@ -161,6 +162,10 @@ pub struct Declared {
     pub limiters: BTreeMap<String, LimiterSettings>,
     /// `[secrets.NAME]`.
     pub secrets: Secrets,
+    /// `[upstreams.NAME]`.
+    pub upstreams: BTreeMap<String, UpstreamSettings>,
+    /// How names become addresses; `None`: the system's way.
+    pub resolver: Option<Arc<dyn Resolve>>,
 }
 
 /// What one plugin was granted by name.
@@ -170,6 +175,7 @@ pub(crate) struct Named {
     limiters: Vec<(String, Arc<Limiter>)>,
     keys: Vec<(String, Arc<Secret>)>,
     secrets: Vec<(String, Arc<Secret>)>,
+    targets: Vec<(String, Arc<Target>)>,
     denials: AtomicU32,
 }
 
@@ -190,6 +196,7 @@ impl Named {
             limiters: find(&granted.limits, "limiters", limiter)?,
             keys: find(&granted.keys, "secrets", secret)?,
             secrets: find(&granted.secrets, "secrets", secret)?,
+            targets: targets(granted, declared)?,
             denials: AtomicU32::new(0),
         })
     }
@@ -211,6 +218,11 @@ impl Named {
         get(&self.limiters, name)
     }
 
+    /// Upstreams that it may call.
+    pub(crate) fn targets(&self) -> &[(String, Arc<Target>)] {
+        &self.targets
+    }
+
     /// A secret to be used, not seen.
     pub(crate) fn key(&self, name: &str) -> Option<&Secret> {
         get(&self.keys, name)
@@ -228,6 +240,16 @@ impl Named {
         });
         counted.is_ok()
     }
+}
+
+fn targets(granted: &GrantedNames, declared: &Declared) -> Result<Vec<(String, Arc<Target>)>, String> {
+    let found = granted.http.iter().map(|name| match declared.upstreams.get(name) {
+        Some(settings) => {
+            Target::new(settings, declared.resolver.clone()).map(|target| (name.clone(), Arc::new(target)))
+        }
+        None => Err(format!("it is granted \"{name}\", but there is no [upstreams.{name}]")),
+    });
+    found.collect()
 }
 
 fn find<T>(

@@ -12,6 +12,8 @@ use crate::pool::Next;
 use crate::seen::{Hook, Said};
 use crate::selector::Access;
 use crate::stage::{Mode, Stage};
+use crate::state::picture;
+use crate::waiting;
 use crate::whole;
 use crate::worker::{Busy, Slot, Worker};
 use bytes::Bytes;
@@ -70,7 +72,14 @@ impl Plane {
                 exchange.shared.ran |= slot.bit();
                 continue;
             }
-            let (back, outcome) = slot.request_head(exchange);
+            let (back, outcome) = if slot.waiting.is_some() {
+                drop(running.take());
+                let called = Box::pin(self.waiting_head(slot, exchange, Side::Request)).await;
+                running = Some(self.worker.run());
+                called
+            } else {
+                slot.request_head(exchange)
+            };
             let (back, shown) = self.show(slot, Side::Request, back, outcome, &mut body, &mut running).await;
             exchange = back;
             let (hook, outcome) = match shown {
@@ -108,7 +117,14 @@ impl Plane {
             if !slot.sees_response(&exchange) {
                 continue;
             }
-            let (back, outcome) = slot.response_head(exchange);
+            let (back, outcome) = if slot.waiting.is_some() {
+                drop(running.take());
+                let called = Box::pin(self.waiting_head(slot, exchange, Side::Response)).await;
+                running = Some(self.worker.run());
+                called
+            } else {
+                slot.response_head(exchange)
+            };
             let (back, shown) = self.show(slot, Side::Response, back, outcome, &mut body, &mut running).await;
             exchange = back;
             let (hook, outcome) = match shown {
@@ -218,13 +234,104 @@ impl Plane {
         (exchange, Ok(outcome))
     }
 
+    /// A head hook that may wait. Its seat, instance and call end together.
+    ///
+    /// # Cancel safety
+    /// Dropping it ends the outgoing calls and drops the instance, with the exchange.
+    async fn waiting_head(
+        &self,
+        slot: &Slot,
+        exchange: Box<Exchange>,
+        side: Side,
+    ) -> (Box<Exchange>, Result<Outcome, Broken>) {
+        self.worker.afters.start();
+        let (id, loaded) = (exchange.id, &slot.loaded);
+        let (_seat, until, instance) = match waiting::instance(&self.worker, slot, id).await {
+            Ok(ready) => ready,
+            Err(broken) => return (exchange, Err(broken)),
+        };
+        let registration = &loaded.registration;
+        let view = match side {
+            Side::Request => &registration.request_view,
+            Side::Response => &registration.response_view,
+        };
+        let hook = match side {
+            Side::Request => Hook::RequestHead,
+            Side::Response => Hook::ResponseHead,
+        };
+        let begun = slot.seen.begin(hook);
+        let called = waiting::call(&self.worker, slot, until, instance, async |instance| {
+            instance.head_on_fiber(side, view, exchange).await
+        });
+        let waiting::Called { instance, mut exchange, outcome } = called.await;
+        slot.seen.end(begun);
+        let (verdict, mut instance) = match (outcome, instance) {
+            (Ok(verdict), Some(instance)) => (verdict, instance),
+            (outcome, _) => {
+                let broken = outcome.err().unwrap_or_else(|| Broken::new(PluginFault::Trap, "its instance is gone"));
+                return (exchange, Err(broken));
+            }
+        };
+        let rules = Rules { side, slots: &registration.outputs, path: loaded.common.path_rules };
+        let said = Said::from(&verdict);
+        let outcome = obey(verdict, rules, &mut exchange);
+        match &outcome {
+            Ok(_) => {
+                slot.seen.said(hook, said);
+                instance.keep();
+            }
+            Err(_) => instance.undo(&mut exchange),
+        }
+        let again = side == Side::Request && loaded.blueprint.response_head.is_some();
+        let next = if again { Next::ThisExchange } else { Next::AnyExchange };
+        slot.pool.borrow_mut().put(loaded, id, instance, next);
+        (exchange, outcome.map_err(|why| Broken::new(PluginFault::BadOutput, why)))
+    }
+
+    /// A completion hook that may wait: it is told a picture of the exchange, and goes on by itself.
+    fn complete_waiting(&self, slot: &Rc<Slot>, exchange: &Exchange, told: &Told) {
+        slot.pool.borrow_mut().forget(exchange.id);
+        if slot.loaded.blueprint.completion.is_none() {
+            return;
+        }
+        let (worker, slot, exchange, told) =
+            (Rc::clone(&self.worker), Rc::clone(slot), picture(exchange), told.clone());
+        let call = async move {
+            let id = exchange.id;
+            let (_seat, until, instance) = match waiting::instance(&worker, &slot, id).await {
+                Ok(ready) => ready,
+                Err(broken) => return slot.report(&broken, Hook::Completion),
+            };
+            let view = &slot.loaded.registration.completion_view;
+            let begun = slot.seen.begin(Hook::Completion);
+            let called = waiting::call(&worker, &slot, until, instance, async |instance| {
+                instance.complete_on_fiber(view, exchange, told).await
+            });
+            let waiting::Called { instance, outcome, .. } = called.await;
+            slot.seen.end(begun);
+            match (outcome, instance) {
+                (Err(broken), _) => slot.report(&broken, Hook::Completion),
+                (Ok(()), Some(instance)) => {
+                    slot.seen.said(Hook::Completion, Said::Pass);
+                    slot.pool.borrow_mut().put(&slot.loaded, id, instance, Next::AnyExchange);
+                }
+                (Ok(()), None) => {}
+            }
+        };
+        self.worker.afters.run(Box::pin(call));
+    }
+
     fn the_end(&self, mut exchange: Box<Exchange>, summary: &Summary) {
         let _running = self.worker.run();
         catch_up(&mut exchange);
         let told = told(summary);
         for slot in &self.slots {
             if exchange.shared.ran & slot.bit() != 0 {
-                exchange = slot.complete(exchange, &told);
+                if slot.waiting.is_some() {
+                    self.complete_waiting(slot, &exchange, &told);
+                } else {
+                    exchange = slot.complete(exchange, &told);
+                }
             }
         }
     }

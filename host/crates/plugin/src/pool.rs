@@ -1,11 +1,14 @@
 //! A plugin's instances on one worker.
 
 use crate::breaker::{Breaker, HoldBack, Probe};
+use crate::budget::SystemTimes;
 use crate::chain::Loaded;
 use crate::fault::Broken;
+use crate::fiber::{FiberClock, in_turns};
 use crate::instance::Instance;
 use crate::seen::{End, Shard};
 use crate::settings::{FaultPolicy, Isolation, OnFault};
+use crate::worker::{Slot, Worker};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +37,14 @@ pub(crate) enum Next {
     AnyExchange,
 }
 
+/// What a pool has for a hook.
+pub(crate) enum Ready {
+    /// An instance, its deadline armed.
+    Instance(Box<Instance>),
+    /// None: a new one may be made, with the probe that its first hook is.
+    New(Option<Probe>),
+}
+
 impl Pool {
     /// No instances yet.
     pub(crate) fn new(loaded: &Loaded, seen: &Arc<Shard>) -> Self {
@@ -46,33 +57,30 @@ impl Pool {
     /// An instance for a hook, with its deadline armed. One that was kept for its
     /// exchange finishes it also while the plugin is held back.
     pub(crate) fn take(&mut self, loaded: &Loaded, exchange: u64) -> Result<Box<Instance>, Broken> {
+        match self.ready(loaded, exchange)? {
+            Ready::Instance(instance) => Ok(instance),
+            Ready::New(probe) => with_probe(loaded, probe, fresh(loaded, &self.seen)),
+        }
+    }
+
+    /// One that is there already, or the right to make one.
+    pub(crate) fn ready(&mut self, loaded: &Loaded, exchange: u64) -> Result<Ready, Broken> {
         let kept = match loaded.isolation {
             Isolation::Instance => None,
             Isolation::Request => self.take_held(exchange),
         };
         if let Some(mut instance) = kept {
             instance.arm(loaded.deadline);
-            return Ok(instance);
+            return Ok(Ready::Instance(instance));
         }
         let probe = self.breaker.ask().map_err(|held| Broken::new(PluginFault::HeldBack, held.to_string()))?;
         if probe.is_some() {
             loaded.common.tell(&HoldBack::Probed);
         }
-        let mut instance = match self.idle.pop() {
-            Some(mut instance) => {
-                instance.arm(loaded.deadline);
-                instance
-            }
-            None => match fresh(loaded, &self.seen) {
-                Ok(instance) => instance,
-                Err(broken) => {
-                    fail(loaded, probe, &broken);
-                    return Err(broken);
-                }
-            },
-        };
+        let Some(mut instance) = self.idle.pop() else { return Ok(Ready::New(probe)) };
+        instance.arm(loaded.deadline);
         instance.probe = probe;
-        Ok(instance)
+        Ok(Ready::Instance(instance))
     }
 
     /// Takes an instance back after a hook that went well.
@@ -158,8 +166,51 @@ fn fail(loaded: &Loaded, probe: Option<Probe>, broken: &Broken) {
 /// A new instance, configured, whose registration is the one that was loaded.
 fn fresh(loaded: &Loaded, seen: &Arc<Shard>) -> Result<Box<Instance>, Broken> {
     let (instance, told) = loaded.blueprint.start(loaded.deadline, false, seen)?;
-    let mut instance = Box::new(instance);
-    if !loaded.registration.is_as_told(&told) {
+    known(loaded, Box::new(instance), &told)
+}
+
+/// The same, where hooks may wait.
+pub(crate) async fn fresh_on_fiber(
+    worker: &Worker,
+    slot: &Slot,
+    probe: Option<Probe>,
+) -> Result<Box<Instance>, Broken> {
+    let loaded = &slot.loaded;
+    let Some(indices) = &loaded.blueprint.fiber else { return with_probe(loaded, probe, fresh(loaded, &slot.seen)) };
+    let clock = FiberClock::new();
+    let mut times = SystemTimes::new(loaded.common.started);
+    let start =
+        loaded.blueprint.start_on_fiber(indices, loaded.deadline, false, &clock, slot.outbound.as_ref(), &slot.seen);
+    let made = in_turns(worker, &clock, &mut times, start).await;
+    let made = made.map_err(Broken::from).and_then(|(instance, told)| known(loaded, Box::new(instance), &told));
+    with_probe(loaded, probe, made)
+}
+
+/// Gives a new instance its probe, or ends the probe that got none.
+fn with_probe(
+    loaded: &Loaded,
+    probe: Option<Probe>,
+    made: Result<Box<Instance>, Broken>,
+) -> Result<Box<Instance>, Broken> {
+    match made {
+        Ok(mut instance) => {
+            instance.probe = probe;
+            Ok(instance)
+        }
+        Err(broken) => {
+            fail(loaded, probe, &broken);
+            Err(broken)
+        }
+    }
+}
+
+/// An instance whose registration is the one that was loaded.
+fn known(
+    loaded: &Loaded,
+    mut instance: Box<Instance>,
+    told: &crate::bindings::hooks::lifecycle::Registration,
+) -> Result<Box<Instance>, Broken> {
+    if !loaded.registration.is_as_told(told) {
         let text = "configure answered another registration than at load";
         return Err(Broken::loss(PluginFault::Configure, text));
     }

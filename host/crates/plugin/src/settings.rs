@@ -126,6 +126,8 @@ pub struct GrantedNames {
     pub keys: Vec<String>,
     /// Secrets that it may read.
     pub secrets: Vec<String>,
+    /// Upstreams of `http-out`.
+    pub http: Vec<String>,
 }
 
 /// One plugin of the chain.
@@ -154,6 +156,9 @@ pub struct PluginSettings {
     /// stopped: fault `deadline`. So it is after four times this and at least one second
     /// more than this by the clock on the wall, on a machine that has no time for it.
     pub deadline: Duration,
+    /// Most time of one hook that may wait (of a plugin granted `http-out`), its waits and the
+    /// wait for an instance included. Default 2 s. At the edge the hook is stopped: fault `deadline`.
+    pub wall_max: Duration,
     /// Most instances per worker. A plugin whose hooks never wait uses one, and one more for
     /// each exchange that it holds a body of; with this many held, the next that asks for a
     /// body is the fault `memory`.
@@ -183,6 +188,7 @@ impl PluginSettings {
             memory_bytes_max: 16 * 1024 * 1024,
             body_held_bytes_max: 1024 * 1024,
             deadline: Duration::from_millis(50),
+            wall_max: Duration::from_secs(2),
             instances_max: 64,
             recycle_requests: 1_000_000,
             config_json: "{}".to_owned(),

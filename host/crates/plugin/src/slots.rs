@@ -11,6 +11,8 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 /// Stack of a guest, bytes; deeper recursion is a trap.
 const STACK_BYTES_MAX: usize = 256 * 1024;
+/// Stack of a fiber, bytes: the guest's, and room for the host functions that it calls.
+const FIBER_STACK_BYTES: usize = STACK_BYTES_MAX + 256 * 1024;
 /// Address space for each linear memory, bytes: with the guard behind it no access needs a check.
 const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
 /// Table memory that stays resident in an idle slot, bytes.
@@ -109,7 +111,8 @@ impl Slots {
         pool.total_core_instances(slots.saturating_mul(self.core_instances_max()));
         pool.total_memories(slots);
         pool.total_tables(slots.saturating_mul(tables_each));
-        pool.total_stacks(1);
+        // Any instance may be one that waits; a stack that no hook has used is address space only.
+        pool.total_stacks(slots);
         pool.max_core_instances_per_component(self.core_instances_max());
         pool.max_memories_per_component(MEMORIES_PER_COMPONENT);
         pool.max_tables_per_component(tables_max);
@@ -160,6 +163,7 @@ pub(crate) fn config(settings: &EngineSettings, slots: Slots, allocator: Allocat
     config.memory_init_cow(true);
     config.memory_reservation(MEMORY_RESERVATION_BYTES);
     config.max_wasm_stack(STACK_BYTES_MAX);
+    config.async_stack_size(FIBER_STACK_BYTES);
     config.wasm_backtrace_max_frames(if settings.backtraces { std::num::NonZeroUsize::new(16) } else { None });
     config.parallel_compilation(true);
     if let Allocator::Pooling(count) = allocator {

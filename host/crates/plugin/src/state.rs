@@ -88,6 +88,10 @@ pub(crate) struct State {
     pub(crate) series: Vec<Option<Arc<Series>>>,
     /// True for the trial instance at load: its metric definitions replace older ones.
     pub(crate) trial: bool,
+    /// In a hook on a fiber: `http-out` answers.
+    pub(crate) may_wait: bool,
+    /// The way out of a plugin that is granted `http-out`.
+    pub(crate) outbound: Option<Arc<crate::outbound::Outbound>>,
     heads_before: Option<Box<Heads>>,
     shared_before: Option<Box<SharedBefore>>,
 }
@@ -118,6 +122,8 @@ impl State {
             has_free_line: false,
             series: Vec::new(),
             trial,
+            may_wait: false,
+            outbound: None,
             heads_before: None,
             shared_before: None,
         }
@@ -154,6 +160,7 @@ impl State {
     pub(crate) fn leave(&mut self) -> Option<Box<Exchange>> {
         self.pause();
         self.phase = Phase::Outside;
+        self.may_wait = false;
         self.exchange.take()
     }
 

@@ -3,10 +3,12 @@
 use crate::chain::Loaded;
 use crate::engine::PluginEngine;
 use crate::fault::Broken;
+use crate::outbound::Outbound;
 use crate::pool::Pool;
 use crate::seen::{Hook, Shard};
 use crate::settings::FaultPolicy;
 use crate::ticker::{Pulse, Running};
+use crate::waiting::{Afters, Waiting};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use wire::fault::PluginFault;
@@ -18,6 +20,7 @@ pub(crate) struct Worker {
     /// Deadlines hold only while the engine's clock runs.
     _engine: Arc<PluginEngine>,
     depth: Cell<u32>,
+    pub(crate) afters: Afters,
 }
 
 /// While it lives, epochs pass. May be nested.
@@ -28,7 +31,12 @@ pub(crate) struct Busy<'a> {
 
 impl Worker {
     pub(crate) fn new(engine: &Arc<PluginEngine>) -> Self {
-        Self { pulse: engine.ticker().pulse(), _engine: Arc::clone(engine), depth: Cell::new(0) }
+        Self {
+            pulse: engine.ticker().pulse(),
+            _engine: Arc::clone(engine),
+            depth: Cell::new(0),
+            afters: Afters::default(),
+        }
     }
 
     /// Hooks run from now on. Not to be held over a wait.
@@ -52,13 +60,19 @@ pub(crate) struct Slot {
     pub(crate) pool: RefCell<Pool>,
     /// What this worker sees of it.
     pub(crate) seen: Arc<Shard>,
+    /// Present where its hooks may wait.
+    pub(crate) waiting: Option<Waiting>,
+    pub(crate) outbound: Option<Arc<Outbound>>,
 }
 
 impl Slot {
     pub(crate) fn new(loaded: &Arc<Loaded>) -> Self {
         let seen = loaded.common.metrics.shard();
         let pool = RefCell::new(Pool::new(loaded, &seen));
-        Self { loaded: Arc::clone(loaded), pool, seen }
+        let waits = loaded.blueprint.fiber.is_some();
+        let waiting = waits.then(|| Waiting::new(loaded.instances_max, loaded.wall_max));
+        let outbound = waits.then(|| Arc::new(Outbound::new(loaded.common.named.targets())));
+        Self { loaded: Arc::clone(loaded), pool, seen, waiting, outbound }
     }
 
     /// Its bit in `ran`.

@@ -159,7 +159,7 @@ pub(super) fn secrets(reading: &mut Reading<'_>, root: &Keys<'_>) -> BTreeMap<St
 }
 
 /// All tables below `table`, by name.
-fn each<T>(
+pub(super) fn each<T>(
     reading: &mut Reading<'_>,
     root: &Keys<'_>,
     table: &str,
@@ -182,6 +182,7 @@ fn each<T>(
 /// is told once, where it stands.
 pub(super) fn judge(reading: &mut Reading<'_>, root: &Keys<'_>, plugins: &[Plugin]) {
     let (stores, limiters, secrets) = (root.below("stores"), root.below("limiters"), root.below("secrets"));
+    let upstreams = root.below("upstreams");
     for plugin in plugins {
         let grants = &plugin.grants;
         for (grant, names, table, known) in [
@@ -189,6 +190,7 @@ pub(super) fn judge(reading: &mut Reading<'_>, root: &Keys<'_>, plugins: &[Plugi
             ("limits", &grants.limits, "limiters", &limiters),
             ("keys", &grants.keys, "secrets", &secrets),
             ("secrets", &grants.secrets, "secrets", &secrets),
+            ("http", &grants.http, "upstreams", &upstreams),
         ] {
             for name in names.iter().filter(|name| !known.contains(&name.value)) {
                 let known: Vec<&str> = known.iter().map(String::as_str).collect();

@@ -87,6 +87,8 @@ pub struct Grants {
     pub keys: Vec<Spanned<String>>,
     /// Secrets that it may read; of `[secrets.NAME]`.
     pub secrets: Vec<Spanned<String>>,
+    /// Upstreams that it may call.
+    pub http: Vec<Spanned<String>>,
     /// The table's place; `None` if there is none.
     pub at: Option<Position>,
 }
@@ -144,8 +146,8 @@ const KEYS: [&str; 14] = [
     "config",
     "grants",
 ];
-const GRANTS: [&str; 7] = ["log", "metrics", "identity", "state", "limits", "keys", "secrets"];
-const GRANTS_LATER: [(&str, &str); 1] = [("http", "plugins reach no network")];
+const GRANTS: [&str; 8] = ["log", "metrics", "identity", "state", "limits", "keys", "secrets", "http"];
+const GRANTS_LATER: [(&str, &str); 0] = [];
 const GRANTS_NEEDLESS: [(&str, &str); 1] =
     [("key_sets", "any plugin may check tokens against a declared key set; no grant is needed")];
 const POLICIES: [(&str, FaultPolicy); 2] = [("refuse", FaultPolicy::Refuse), ("skip", FaultPolicy::Skip)];
@@ -213,9 +215,6 @@ fn one(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Option<Plugin> {
     let body_held_bytes_max = reading.bytes(keys, "body_held_bytes_max", &(65_536..=268_435_456), 1 << 20);
     let deadline_ms = reading.number(keys, "deadline_ms", &(1..=60_000), 50);
     let wall_ms_max = reading.number(keys, "wall_ms_max", &(1..=600_000), 2000);
-    if let Some(at) = wall_ms_max.at {
-        reading.report.warn_at(at, "not yet: wall_ms_max; no hook waits, and deadline_ms bounds it", "");
-    }
     let instances_max = reading.number(keys, "instances_max", &(1..=10_000), 64);
     let recycle_requests = reading.number(keys, "recycle_requests", &(1..=1_000_000_000_000), 1_000_000);
     let grants = grants(reading, keys);
@@ -379,8 +378,8 @@ fn is_known_method(name: &str) -> bool {
 impl Grants {
     fn none() -> Self {
         let off = Setting::default_value(false);
-        let [state, limits, keys, secrets] = [const { Vec::new() }; 4];
-        Self { log: off, metrics: off, identity: off, state, limits, keys, secrets, at: None }
+        let [state, limits, keys, secrets, http] = [const { Vec::new() }; 5];
+        Self { log: off, metrics: off, identity: off, state, limits, keys, secrets, http, at: None }
     }
 }
 
@@ -395,6 +394,7 @@ fn grants(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Grants {
         limits: reading.strings(&table, "limits").unwrap_or_default(),
         keys: reading.strings(&table, "keys").unwrap_or_default(),
         secrets: reading.strings(&table, "secrets").unwrap_or_default(),
+        http: reading.strings(&table, "http").unwrap_or_default(),
         at: Some(reading.report.at(table.at)),
     }
 }

@@ -77,6 +77,11 @@ impl Budget {
         Self { deadline, seen: None }
     }
 
+    /// Processor time that it has in all.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     /// Looks at the hook; called on the thread that runs it.
     pub(crate) fn look(&mut self, times: &mut impl Times) -> Judgement {
         let (cpu, wall) = (times.cpu(), times.wall());
@@ -95,7 +100,7 @@ pub(crate) fn wall_max(deadline: Duration) -> Duration {
 }
 
 /// Epochs that cover a time.
-fn ticks(time: Duration) -> u64 {
+pub(crate) fn ticks(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX)
 }
 

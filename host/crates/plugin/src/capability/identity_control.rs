@@ -78,7 +78,7 @@ impl State {
         }
     }
 
-    fn wanted(&self, what: Credential) -> Result<Wanted, Failure> {
+    pub(super) fn wanted(&self, what: Credential) -> Result<Wanted, Failure> {
         match what {
             Credential::None => Ok(Wanted::None),
             Credential::Original => Ok(Wanted::Original),

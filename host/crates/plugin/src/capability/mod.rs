@@ -8,6 +8,7 @@ pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod crypto;
 pub(crate) mod exchange;
+pub(crate) mod http_out;
 pub(crate) mod identity;
 pub(crate) mod identity_control;
 pub(crate) mod keys;

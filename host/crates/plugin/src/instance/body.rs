@@ -19,7 +19,7 @@ fn phase(side: Side) -> Phase {
 }
 
 /// The linker has looked every function up, and only those that are there are asked for.
-fn absent() -> wasmtime::Error {
+pub(super) fn absent() -> wasmtime::Error {
     wasmtime::Error::msg("the hook is not exported")
 }
 

@@ -150,7 +150,7 @@ pub(crate) fn request(target: &str, fields: &[(&str, &str)]) -> Box<Exchange> {
 }
 
 /// A message without a body.
-struct NoBody;
+pub(crate) struct NoBody;
 
 impl http_body::Body for NoBody {
     type Data = bytes::Bytes;

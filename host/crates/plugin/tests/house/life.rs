@@ -133,6 +133,8 @@ fn alone(test: &str, argument: &str) -> bool {
 fn another_process(test: &str, argument: &str) -> std::process::Child {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(ALONE, argument);
+    // A thread more may take an arena more from glibc, 64 MiB of address space at once.
+    command.env("MALLOC_ARENA_MAX", "1");
     command.spawn().expect("a process")
 }
 

@@ -8,6 +8,7 @@ mod clock;
 mod faults;
 mod harness;
 mod hooks;
+mod http_out;
 mod life;
 mod lifetimes;
 #[cfg(target_os = "linux")]

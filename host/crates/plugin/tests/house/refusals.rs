@@ -28,7 +28,7 @@ fn unused_grant() {
 fn needs_what_is_not_offered_yet() {
     let error = refusal(guest("needs-http"));
     assert_eq!(error.import.as_deref(), Some("gatelodge:plugin/http-out@0.1.0"));
-    assert!(error.message.contains("not yet"), "{error}");
+    assert!(error.message.contains("not granted"), "{error}");
     let error = refusal(guest_with("identity-setter", |settings| settings.grants.identity = false));
     assert!(error.help.is_some_and(|help| help.ends_with("[plugin.grants]\nidentity = true")));
 }

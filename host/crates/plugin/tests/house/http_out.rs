@@ -1,0 +1,268 @@
+//! Hooks that wait for an upstream: a scripted peer on loopback, and what reaches it.
+
+use crate::harness::{House, guest_with, load_declared, request, told};
+use gatelodge_plugin::{Declared, PluginSettings, Resolve, Resolving, UpstreamSettings};
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::LocalSet;
+use wire::ports::Plugins as _;
+
+/// What happens at the upstream.
+#[derive(Default)]
+struct Peer {
+    open: Cell<usize>,
+    changed: Notify,
+    /// Answers are held back until this many wait at once.
+    hold: Cell<usize>,
+}
+
+impl Peer {
+    async fn until(&self, open: impl Fn(usize) -> bool) {
+        let wait = async {
+            while !open(self.open.get()) {
+                self.changed.notified().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("the peer sees it in time");
+    }
+}
+
+async fn head(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => bytes.push(byte),
+            Err(_) => return String::new(),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Answers each connection's requests with `answer`, once `hold` of them are there.
+async fn serve(answer: String, hold: usize) -> (SocketAddr, Rc<Peer>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let peer = Rc::new(Peer::default());
+    peer.hold.set(hold);
+    let all = Rc::clone(&peer);
+    tokio::task::spawn_local(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (peer, answer) = (Rc::clone(&all), answer.clone());
+            tokio::task::spawn_local(async move {
+                while !head(&mut stream).await.is_empty() {
+                    peer.open.set(peer.open.get() + 1);
+                    peer.changed.notify_waiters();
+                    let mut byte = [0];
+                    let held = async {
+                        while peer.open.get() < peer.hold.get() {
+                            peer.changed.notified().await;
+                        }
+                    };
+                    tokio::select! {
+                        () = held => {}
+                        // The other side has gone.
+                        _ = stream.read(&mut byte) => {
+                            peer.open.set(peer.open.get() - 1);
+                            peer.changed.notify_waiters();
+                            return;
+                        }
+                    }
+                    if stream.write_all(answer.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (address, peer)
+}
+
+fn ok(length: usize) -> String {
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{}", "x".repeat(length))
+}
+
+fn house(url: &str, change: impl FnOnce(&mut UpstreamSettings, &mut PluginSettings)) -> House {
+    house_by(url, None, change)
+}
+
+fn house_by(
+    url: &str,
+    resolver: Option<Arc<dyn Resolve>>,
+    change: impl FnOnce(&mut UpstreamSettings, &mut PluginSettings),
+) -> House {
+    let mut upstream = UpstreamSettings::new(url).expect("a URL");
+    upstream.private = true;
+    let mut plugin = guest_with("needs-http", |plugin| plugin.names.http = vec!["thing".to_owned()]);
+    plugin.wall_max = Duration::from_secs(20);
+    change(&mut upstream, &mut plugin);
+    let upstreams = [("thing".to_owned(), upstream)].into();
+    let declared = Declared { upstreams, resolver, ..Declared::default() };
+    load_declared(vec![plugin], declared).unwrap_or_else(|errors| panic!("does not load: {errors:?}"))
+}
+
+async fn ask(house: &House) -> String {
+    let (_, step, _) = house.plane.request_head(request("/", &[]), crate::harness::NoBody).await;
+    told(&step)
+}
+
+#[tokio::test]
+async fn many_wait_at_once() {
+    let story = async {
+        for many in [2, 64] {
+            // The peer answers nobody before all have asked: were they in line, none would be answered.
+            let (address, peer) = serve(ok(0), many).await;
+            let house = Rc::new(house(&format!("http://{address}"), |_, _| {}));
+            let asks: Vec<_> = (0..many)
+                .map(|_| {
+                    let house = Rc::clone(&house);
+                    tokio::task::spawn_local(async move { ask(&house).await })
+                })
+                .collect();
+            for ask in asks {
+                // The guest gives up after a second: on a machine that busy it says so itself.
+                let answer = ask.await.expect("no panic");
+                assert!(answer.starts_with("answer 200 by needs-http"), "{answer}");
+            }
+            assert_eq!(peer.open.get(), many);
+        }
+    };
+    LocalSet::new().run_until(story).await;
+}
+
+#[tokio::test]
+async fn a_stalled_upstream_costs_one_request() {
+    let story = async {
+        let (address, peer) = serve(ok(0), usize::MAX).await;
+        let house = house(&format!("http://{address}"), |_, plugin| plugin.wall_max = Duration::from_millis(100));
+        let answer = ask(&house).await;
+        assert!(answer.contains("fault deadline of needs-http") && answer.contains("wall_ms_max"), "{answer}");
+        peer.until(|open| open == 0).await;
+        peer.hold.set(0);
+        assert_eq!(ask(&house).await, "answer 200 by needs-http: Ok(200)\n");
+    };
+    LocalSet::new().run_until(story).await;
+}
+
+#[tokio::test]
+async fn waiting_costs_no_processor_time() {
+    let story = async {
+        let (address, peer) = serve(ok(0), usize::MAX).await;
+        let deadline = Duration::from_millis(60);
+        let house = Rc::new(house(&format!("http://{address}"), |_, plugin| plugin.deadline = deadline));
+        let asked = Rc::clone(&house);
+        let answer = tokio::task::spawn_local(async move { ask(&asked).await });
+        peer.until(|open| open == 1).await;
+        // The wait is what is tested: longer than the hook may compute, and the worker computes meanwhile.
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < deadline * 4 {
+            std::hint::spin_loop();
+        }
+        peer.hold.set(0);
+        peer.changed.notify_waiters();
+        assert_eq!(answer.await.expect("no panic"), "answer 200 by needs-http: Ok(200)\n");
+        assert_eq!(house.metrics.faults(), []);
+    };
+    LocalSet::new().run_until(story).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_call() {
+    let story = async {
+        let (address, peer) = serve(ok(0), usize::MAX).await;
+        let house = Rc::new(house(&format!("http://{address}"), |upstream, _| upstream.connect_ms_max = 900));
+        let asked = Rc::clone(&house);
+        let ask_it = tokio::task::spawn_local(async move { ask(&asked).await });
+        peer.until(|open| open == 1).await;
+        ask_it.abort();
+        peer.until(|open| open == 0).await;
+        assert_eq!(house.metrics.faults(), [], "leaving is nobody's fault");
+    };
+    LocalSet::new().run_until(story).await;
+}
+
+#[tokio::test]
+async fn replies_at_their_limit_and_beyond() {
+    let story = async {
+        // The guest takes 1,024 bytes itself, the upstream may say less.
+        for (length, upstream_max, expected) in
+            [(1_024, 1 << 20, "Ok(200)"), (1_025, 1 << 20, "TooLarge"), (500, 500, "Ok(200)"), (501, 500, "TooLarge")]
+        {
+            let (address, _) = serve(ok(length), 0).await;
+            let house = house(&format!("http://{address}"), |upstream, _| upstream.response_bytes_max = upstream_max);
+            let answer = ask(&house).await;
+            assert!(answer.contains(expected), "{length} of {upstream_max}: {answer}");
+        }
+    };
+    LocalSet::new().run_until(story).await;
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer() {
+    let story = async {
+        let (elsewhere, seen) = serve(ok(0), 0).await;
+        let text = format!("HTTP/1.1 302 Found\r\nlocation: http://{elsewhere}/\r\ncontent-length: 0\r\n\r\n");
+        let (address, _) = serve(text, 0).await;
+        let house = house(&format!("http://{address}"), |_, _| {});
+        assert_eq!(ask(&house).await, "answer 200 by needs-http: Ok(302)\n");
+        assert_eq!(seen.open.get(), 0, "nothing is followed");
+    };
+    LocalSet::new().run_until(story).await;
+}
+
+/// Leads any name to these addresses.
+struct Leads(Vec<SocketAddr>);
+
+impl Resolve for Leads {
+    fn resolve(&self, _: &str, _: u16) -> Resolving {
+        let found = self.0.clone();
+        Box::pin(async move { Ok(found) })
+    }
+}
+
+#[tokio::test]
+async fn inner_addresses_are_refused_unless_said() {
+    let story = async {
+        let (address, peer) = serve(ok(0), 0).await;
+        let port = address.port();
+        let by_name = format!("http://login.example:{port}");
+        let outside: SocketAddr = "8.8.8.8:1".parse().expect("an address");
+        for (url, leads, private, expected) in [
+            (format!("http://127.0.0.1:{port}"), vec![], false, "Denied"),
+            (format!("http://[::ffff:127.0.0.1]:{port}"), vec![], false, "Denied"),
+            ("http://169.254.169.254".to_owned(), vec![], false, "Denied"),
+            (by_name.clone(), vec![address], false, "Denied"),
+            // One that is fine does not make the other so.
+            (by_name.clone(), vec![outside, address], false, "Denied"),
+            (by_name.clone(), vec![address], true, "Ok(200)"),
+        ] {
+            let before = peer.open.get();
+            let resolver: Arc<dyn Resolve> = Arc::new(Leads(leads));
+            let house = house_by(&url, Some(resolver), |upstream, _| upstream.private = private);
+            let answer = ask(&house).await;
+            assert!(answer.contains(expected), "{url}: {answer}");
+            assert_eq!(peer.open.get() > before, private, "{url}");
+        }
+    };
+    LocalSet::new().run_until(story).await;
+}
+
+#[tokio::test]
+async fn an_upstream_without_its_grant_tells_the_line() {
+    let upstream = UpstreamSettings::new("http://a.example").expect("a URL");
+    let plugin = guest_with("needs-http", |plugin| plugin.names.http = vec!["other".to_owned()]);
+    let declared = Declared { upstreams: [("other".to_owned(), upstream)].into(), ..Declared::default() };
+    let story = async {
+        let house = load_declared(vec![plugin], declared).unwrap_or_else(|errors| panic!("does not load: {errors:?}"));
+        let answer = ask(&house).await;
+        assert!(answer.contains("Denied"), "{answer}");
+        let lines = house.lines().join("\n");
+        assert!(lines.contains("[plugin.grants] http = [\"thing\"]"), "{lines}");
+    };
+    LocalSet::new().run_until(story).await;
+}
