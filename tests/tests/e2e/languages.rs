@@ -158,3 +158,18 @@ fn passes(host: &Host, site: &Site) {
 fn assemblyscript_does_all_of_it() {
     battery(&Language::small("assemblyscript"));
 }
+
+#[test]
+fn rust_does_all_of_it() {
+    battery(&Language::small("rust"));
+}
+
+#[test]
+fn zig_does_all_of_it() {
+    battery(&Language::small("zig"));
+}
+
+#[test]
+fn c_does_all_of_it() {
+    battery(&Language::small("c"));
+}

@@ -9,6 +9,8 @@ use wasmparser::{Encoding, ExternalKind, Parser, Payload, Validator};
 const MAGIC: &[u8] = b"\0asm";
 /// Custom sections of this kind hold the types that bindings left.
 const TYPES: &str = "component-type";
+/// Custom sections of this kind are DWARF, for debuggers: often more than all the rest.
+const DEBUG: &str = ".debug_";
 
 /// What bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +78,8 @@ impl Module {
 }
 
 /// The module with its exports renamed by `spellings`; what stands there under the new name
-/// already stays.
+/// already stays. Sections for debuggers go: the host shows names of functions, and those are
+/// in a section of their own.
 ///
 /// # Errors
 /// Broken bytes.
@@ -98,6 +101,7 @@ pub(crate) fn renamed(bytes: &[u8], spellings: &BTreeMap<String, String>) -> Res
                 }
                 out.section(&exports);
             }
+            Payload::CustomSection(section) if section.name().starts_with(DEBUG) => {}
             other => {
                 if let Some((id, range)) = other.as_section() {
                     let data = bytes.get(range).ok_or_else(|| Error::Broken("a section ends early".to_owned()))?;
@@ -147,6 +151,8 @@ mod tests {
             "(module (memory (export \"memory\") 1) (global (export \"g\") i32 (i32.const 7))
                (func (export \"plain\") (result i32) i32.const 1) (func (export \"kept\")) (@custom \"x\" \"y\"))",
         );
+        let with = wasm("(module (@custom \".debug_info\" \"y\") (@custom \"x\" \"y\"))");
+        assert_eq!(renamed(&with, &BTreeMap::new()).unwrap(), wasm("(module (@custom \"x\" \"y\"))"));
         let map = BTreeMap::from([("plain".to_owned(), "a:b/c#d".to_owned()), ("kept".to_owned(), "g".to_owned())]);
         let new = renamed(&bytes, &map).unwrap();
         let names: Vec<String> = Module::read(&new).unwrap().exports.into_iter().collect();
