@@ -156,6 +156,8 @@ impl House {
             counters: Arc::clone(&workers.counters),
             log: log.clone(),
             last: last_rx,
+            plans: plans_rx.clone(),
+            lasting: Arc::clone(&lasting),
             asks: asks.clone(),
             orders: admin_orders,
         };

@@ -64,7 +64,7 @@ pub(crate) fn load(
             }
         }
     }
-    let engine = match lasting.engine() {
+    let engine = match lasting.engine(&document.host.plugins) {
         Ok(engine) => engine,
         Err(what) => {
             problems.push(flag("plugins", what, "plugins can't run on this machine"));

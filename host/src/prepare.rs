@@ -1,12 +1,12 @@
 //! From files and flags to everything that a generation needs; nothing is started.
 
 use crate::cli::{Output, RunArgs};
-use crate::lasting::Lasting;
+use crate::lasting::{Kept, Lasting};
 use crate::load::{Loaded, load};
 use crate::settle::{self, Overrides, Settled, settle};
 use crate::site::MappedSite;
 use crate::{plugins, tell};
-use config::{Problems, mapping};
+use config::{Position, Problem, Problems, Severity, mapping};
 use observe::event::Line;
 use observe::{Format, Level, Log};
 use plugin::{Chain, LogSink};
@@ -54,6 +54,7 @@ pub(crate) fn find(args: &RunArgs) -> Result<Found, Problems> {
 /// Every problem of every plugin, with the warnings about the files.
 pub(crate) fn build(found: &Found, args: &RunArgs, log: &Log, lasting: &Lasting) -> Result<Built, Problems> {
     let loaded = &found.loaded;
+    open_cache(found, args, log, lasting)?;
     let sink: Arc<dyn LogSink> = Arc::new(tell::PluginLines(log.clone()));
     let rules = settle::path_rules(loaded);
     let chain = plugins::load(loaded, &args.site.plugin, rules, sink, lasting).map_err(|more| {
@@ -63,6 +64,32 @@ pub(crate) fn build(found: &Found, args: &RunArgs, log: &Log, lasting: &Lasting)
     })?;
     let mapping = Arc::new(mapping::Site::compile(&loaded.document.web_config));
     Ok(Built { chain, site: MappedSite::new(mapping, &loaded.root) })
+}
+
+/// Opens the cache of compiled code before the first plugin is compiled, and tells once where it is.
+///
+/// # Errors
+/// The folder that the file names can't be used.
+fn open_cache(found: &Found, args: &RunArgs, log: &Log, lasting: &Lasting) -> Result<(), Problems> {
+    let document = &found.loaded.document.plugins_toml;
+    if document.plugins.is_empty() && args.site.plugin.is_empty() {
+        return Ok(());
+    }
+    let shared = &document.host.plugins;
+    let (level, message) = match lasting.open_cache(shared) {
+        Ok(None | Some(Kept::Unopened)) => return Ok(()),
+        Ok(Some(Kept::In(path))) => (Level::Info, format!("compiled plugins are kept in {path}")),
+        Ok(Some(Kept::Nowhere(why))) => (Level::Info, format!("compiled plugins are not kept: {why}")),
+        Err(what) => {
+            let at = shared.cache.at.unwrap_or(Position { line: 0, column: 0 });
+            let file = document.path.clone().unwrap_or_default();
+            let help = Some("name a folder that belongs to the host's user alone, or write cache = \"off\"".to_owned());
+            let Position { line, column } = at;
+            return Err(Problems::new(vec![Problem { severity: Severity::Error, file, line, column, what, help }]));
+        }
+    };
+    log.tell(&Line { level, name: "plugin-cache", message, fields: Vec::new() });
+    Ok(())
 }
 
 /// Tells the warnings about the files.

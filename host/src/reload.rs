@@ -379,6 +379,16 @@ fn fixed(old: &Found, new: &Found) -> Vec<Problem> {
     check(before.log.format != after.log.format, "format", host.log.format.at);
     check(before.log.level != after.log.level, "level", host.log.level.at);
     check(before.admin != after.admin, "admin", host.admin.at);
+    let (before, after) = (&old.loaded.document.plugins_toml.host.plugins, &host.plugins);
+    check(before.cache.value != after.cache.value, "cache", after.cache.at);
+    for (old, new, name) in [
+        (before.cache_bytes_max, after.cache_bytes_max, "cache_bytes_max"),
+        (before.compile_ms_max, after.compile_ms_max, "compile_ms_max"),
+        (before.slots_max, after.slots_max, "slots_max"),
+        (before.large_slots_max, after.large_slots_max, "large_slots_max"),
+    ] {
+        check(old.value != new.value, name, new.at);
+    }
     problems
 }
 

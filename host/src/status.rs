@@ -1,8 +1,11 @@
 //! What the admin address tells of the host, and the orders that come over it.
 
 mod metrics;
+mod plugins;
 
 use crate::counters::Counters;
+use crate::generation::Plan;
+use crate::lasting::Lasting;
 use crate::orders::Order;
 use crate::prepare::Found;
 use crate::reload::{Ask, Cause, Last, Refused};
@@ -35,6 +38,10 @@ pub(crate) struct StatusHouse {
     pub(crate) counters: Arc<Counters>,
     /// The log, whose lost lines are counted.
     pub(crate) log: Log,
+    /// What the workers run.
+    pub(crate) plans: watch::Receiver<Arc<Plan>>,
+    /// What plugins run on.
+    pub(crate) lasting: Arc<Lasting>,
     /// The last reload.
     pub(crate) last: watch::Receiver<Last>,
     /// Where a reload is asked for.
@@ -50,6 +57,8 @@ impl House for StatusHouse {
             host: self.host(),
             app: app_part(&app),
             instances: app.instances.iter().map(instance_part).collect(),
+            plugins: plugins::parts(&self.plans.borrow().chain, &self.counters.plugins),
+            engine: plugins::engine(&self.lasting),
             counters: self.counters.host(self.log.dropped_lines()).into_iter().collect(),
         }
     }

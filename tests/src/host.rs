@@ -120,6 +120,8 @@ impl<'a> Launch<'a> {
         for name in ["ASPNETCORE_ENVIRONMENT", "DOTNET_ENVIRONMENT", "ASPNETCORE_URLS", "ASPNETCORE_PORT"] {
             command.env_remove(name);
         }
+        // Compiled plugins are kept for all tests together, apart from what a real host keeps.
+        command.env("CACHE_DIRECTORY", binary().with_file_name("e2e-plugin-cache"));
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }

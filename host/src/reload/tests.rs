@@ -21,6 +21,8 @@ fn what_cannot_change_live_is_refused_with_its_line() {
         ("[host]\nworkers = 2\nlisten = [\"http://127.0.0.1:1\"]\n", Some("plugins.toml:3:1: error: `listen`")),
         ("[host]\nworkers = 2\nadmin = \"off\"\n", Some("plugins.toml:3:9: error: `admin`")),
         ("[host]\nworkers = 2\n[host.log]\nlevel = \"debug\"\n", Some("plugins.toml:4:9: error: `level`")),
+        ("[host]\nworkers = 2\n[host.plugins]\ncache = \"off\"\n", Some("plugins.toml:4:9: error: `cache`")),
+        ("[host]\nworkers = 2\n[host.plugins]\nslots_max = 9\n", Some("plugins.toml:4:1: error: `slots_max`")),
         ("[host]\nworkers = 2\n[host.log]\nformat = \"json\"\n", Some("plugins.toml:4:10: error: `format`")),
     ] {
         let told = config::Problems::new(fixed(&old, &found(toml))).to_string();

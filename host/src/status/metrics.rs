@@ -1,5 +1,6 @@
 //! The metrics page: what `status` tells, reloads, and what plugins count.
 
+mod engine;
 mod seen;
 mod shared;
 
@@ -30,6 +31,7 @@ pub(super) fn page(page: &StatusPage, last: &Last, counters: &Counters) -> Strin
         simple("gatelodge_reloads_total", "Reloads carried out.", Kind::Counter, big(last.counts.0)),
         simple("gatelodge_reloads_refused_total", "Reloads refused.", Kind::Counter, big(last.counts.1)),
     ];
+    more.extend(engine::of(page));
     more.extend(seen::of(counters));
     more.extend(plugins(counters));
     more.extend(shared::of(counters));

@@ -8,6 +8,7 @@
 mod admission;
 mod bodies;
 mod builtin;
+mod code;
 mod counters;
 mod crash;
 mod examples;

@@ -18,8 +18,78 @@ pub struct StatusPage {
     pub app: AppPart,
     /// All instances, also those that drain or start, by number and start.
     pub instances: Vec<InstancePart>,
+    /// The plugins of the configuration in use, in the order of the chain.
+    pub plugins: Vec<PluginPart>,
+    /// What plugins run on; none before the first one needed it.
+    pub engine: Option<EnginePart>,
     /// Counters of the host by name, each since its start.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// One plugin. Counts are since the host's start, all workers and configurations together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PluginPart {
+    /// Its name.
+    pub name: String,
+    /// Where its code came from.
+    pub module: String,
+    /// SHA-256 of the component, in hex.
+    pub sha256: String,
+    /// Hooks that it has.
+    pub hooks: Vec<String>,
+    /// `instance` or `request`.
+    pub isolation: String,
+    /// `small` or `large`.
+    pub slots: String,
+    /// True if its hooks may wait.
+    pub waits: bool,
+    /// Calls of its hooks, `configure` left out.
+    pub calls: u64,
+    /// Faults of all kinds.
+    pub faults: u64,
+    /// Pauses for its faults.
+    pub pauses: u64,
+    /// Calls not made during such pauses.
+    pub held_back: u64,
+    /// Instances alive.
+    pub instances: u64,
+    /// Their linear memory.
+    pub memory_bytes: u64,
+}
+
+/// What plugins run on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EnginePart {
+    /// Slots of plugins of at most 4 MiB.
+    pub small_slots: SlotsPart,
+    /// Slots of larger ones; none before one needs them.
+    pub large_slots: Option<SlotsPart>,
+    /// `pagemap-scan`, `give-back` or `unmap`.
+    pub reset: String,
+    /// Component-model concurrency, which would make each call three times as dear: always off.
+    pub concurrency: bool,
+    /// Folder that compiled code is kept in.
+    pub code_cache: Option<String>,
+    /// Why there is none.
+    pub code_cache_off: Option<String>,
+    /// Components compiled.
+    pub compiled: u64,
+    /// Components whose code came from that folder.
+    pub from_cache: u64,
+    /// Files of that folder that were refused.
+    pub cache_rejected: u64,
+}
+
+/// Slots of one size.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SlotsPart {
+    /// How many were reserved; none: memory is mapped for each instance anew.
+    pub reserved: Option<u32>,
+    /// Instances alive in them.
+    pub in_use: Option<u64>,
 }
 
 /// The host process.

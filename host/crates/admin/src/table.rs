@@ -1,13 +1,13 @@
 //! The status page for a terminal.
 
-use crate::status::{AppPart, HostPart, InstancePart, StatusPage};
+use crate::status::{AppPart, HostPart, InstancePart, PluginPart, SlotsPart, StatusPage};
 use std::fmt::Write as _;
 
 /// Longest line of the application's output that is shown, in characters; the rest is `…`.
 const LINE_CHARS_MAX: usize = 400;
 
-/// The columns, and whether each stands to the right.
-const COLUMNS: [(&str, bool); 10] = [
+/// The columns of instances, and whether each stands to the right.
+const INSTANCES: [(&str, bool); 10] = [
     ("INSTANCE", true),
     ("START", true),
     ("STATE", false),
@@ -16,6 +16,18 @@ const COLUMNS: [(&str, bool); 10] = [
     ("UPTIME", true),
     ("REQUESTS", true),
     ("RUNNING", true),
+    ("MEMORY", true),
+    ("NOTES", false),
+];
+
+/// The columns of plugins.
+const PLUGINS: [(&str, bool); 8] = [
+    ("PLUGIN", false),
+    ("HOOKS", false),
+    ("ISOLATION", false),
+    ("CALLS", true),
+    ("FAULTS", true),
+    ("INSTANCES", true),
     ("MEMORY", true),
     ("NOTES", false),
 ];
@@ -31,8 +43,10 @@ pub fn render(page: &StatusPage) -> String {
     counts(&page.app, &mut lines);
     if !page.instances.is_empty() {
         lines.push(String::new());
-        instances(&page.instances, &mut lines);
+        let rows: Vec<_> = page.instances.iter().map(cells).collect();
+        aligned(&INSTANCES, &rows, &mut lines);
     }
+    plugins(page, &mut lines);
     explanation(&page.app, &mut lines);
     let mut text = String::new();
     for line in lines {
@@ -83,15 +97,14 @@ fn counts(app: &AppPart, lines: &mut Vec<String>) {
     }
 }
 
-fn instances(instances: &[InstancePart], lines: &mut Vec<String>) {
-    let rows: Vec<[String; 10]> = instances.iter().map(cells).collect();
+fn aligned<const N: usize>(columns: &[(&str, bool); N], rows: &[[String; N]], lines: &mut Vec<String>) {
     let width =
         |column: usize, title: &str| rows.iter().map(|row| row[column].chars().count()).fold(title.len(), usize::max);
-    let widths: Vec<usize> = COLUMNS.iter().enumerate().map(|(column, (title, _))| width(column, title)).collect();
+    let widths: Vec<usize> = columns.iter().enumerate().map(|(column, (title, _))| width(column, title)).collect();
     let aligned = |cells: &mut dyn Iterator<Item = &str>| {
         let mut line = String::new();
-        for ((cell, width), (_, right)) in cells.zip(&widths).zip(COLUMNS) {
-            if right {
+        for ((cell, width), (_, right)) in cells.zip(&widths).zip(columns) {
+            if *right {
                 append(&mut line, format_args!("{cell:>width$}  "));
             } else {
                 append(&mut line, format_args!("{cell:<width$}  "));
@@ -99,8 +112,69 @@ fn instances(instances: &[InstancePart], lines: &mut Vec<String>) {
         }
         line
     };
-    lines.push(aligned(&mut COLUMNS.iter().map(|(title, _)| *title)));
+    lines.push(aligned(&mut columns.iter().map(|(title, _)| *title)));
     lines.extend(rows.iter().map(|row| aligned(&mut row.iter().map(String::as_str))));
+}
+
+fn plugins(page: &StatusPage, lines: &mut Vec<String>) {
+    if page.plugins.is_empty() {
+        return;
+    }
+    let rows: Vec<[String; 8]> = page.plugins.iter().map(plugin_cells).collect();
+    lines.push(String::new());
+    aligned(&PLUGINS, &rows, lines);
+    let Some(engine) = &page.engine else { return };
+    let mut line = format!("plugins run in {}", slots(&engine.small_slots, "slots"));
+    if let Some(large) = &engine.large_slots {
+        append(&mut line, format_args!(" and {}", slots(large, "large slots")));
+    }
+    let reset = match engine.reset.as_str() {
+        "pagemap-scan" => "reset by PAGEMAP_SCAN",
+        "give-back" => "reset page by page: this kernel has no PAGEMAP_SCAN, new instances cost more",
+        "unmap" => "mapped anew for each instance: this system has too little address space, new instances cost more",
+        other => other,
+    };
+    append(&mut line, format_args!(", {reset}"));
+    lines.push(line);
+    let kept = match (&engine.code_cache, &engine.code_cache_off) {
+        (Some(path), _) => format!("is kept in {path}"),
+        (None, Some(why)) => format!("is not kept: {why}"),
+        (None, None) => "is not kept".to_owned(),
+    };
+    let mut line = format!("compiled code {kept}; {} compiled, {} from there", engine.compiled, engine.from_cache);
+    if engine.cache_rejected > 0 {
+        append(&mut line, format_args!(", {} refused", count(engine.cache_rejected, "file")));
+    }
+    lines.push(line);
+}
+
+fn slots(slots: &SlotsPart, noun: &str) -> String {
+    match (slots.reserved, slots.in_use) {
+        (Some(reserved), Some(in_use)) => format!("{reserved} {noun}, {in_use} in use"),
+        (Some(reserved), None) => format!("{reserved} {noun}"),
+        (None, _) => format!("no {noun}"),
+    }
+}
+
+fn plugin_cells(plugin: &PluginPart) -> [String; 8] {
+    let mut notes = Vec::new();
+    if plugin.pauses > 0 {
+        notes.push(format!("{}, {} held back", count(plugin.pauses, "pause"), count(plugin.held_back, "call")));
+    }
+    if plugin.waits {
+        notes.push("may wait".to_owned());
+    }
+    [
+        // A cell is escaped before it is measured.
+        escape(or_unknown(&plugin.name)),
+        escape(&plugin.hooks.join(" ")),
+        escape(or_unknown(&plugin.isolation)),
+        plugin.calls.to_string(),
+        plugin.faults.to_string(),
+        plugin.instances.to_string(),
+        size(plugin.memory_bytes),
+        notes.join(", "),
+    ]
 }
 
 fn cells(instance: &InstancePart) -> [String; 10] {

@@ -259,6 +259,13 @@ fn plugins_toml(groups: &mut Vec<Group>, both: &Document) {
         lines.add(doc.name, value.value, value.at);
     }
     groups.push(lines.into_group("[host.limits]"));
+    let mut lines = Lines::new(path);
+    lines.setting("cache", &host.plugins.cache);
+    lines.setting("cache_bytes_max", &host.plugins.cache_bytes_max);
+    lines.setting("compile_ms_max", &host.plugins.compile_ms_max);
+    lines.setting("slots_max", &host.plugins.slots_max);
+    lines.setting("large_slots_max", &host.plugins.large_slots_max);
+    groups.push(lines.into_group("[host.plugins]"));
     backend::groups(groups, path, both);
     for (name, set) in &document.key_sets {
         let mut lines = Lines::new(path);

@@ -10,6 +10,7 @@ mod limits;
 mod named;
 mod plugin;
 mod recipe;
+mod shared;
 mod table;
 mod upstreams;
 
@@ -22,6 +23,7 @@ pub use limits::{LIMITS, LimitDoc, Limits, Unit, limits_table};
 pub use named::{Limiter, Secret, Store, WhenFull};
 pub use plugin::{FaultPolicy, Grants, Isolation, Match, Module, OnFault, Plugin};
 pub use recipe::{RECIPE, Recipe};
+pub use shared::{CodeCache, SharedPlugins};
 pub use upstreams::Upstream;
 
 use crate::error::{Problem, Report};

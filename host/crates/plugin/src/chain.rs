@@ -99,8 +99,11 @@ pub(crate) struct Loaded {
     pub(crate) wall_max: Duration,
     pub(crate) instances_max: usize,
     pub(crate) recycle_requests: u64,
+    pub(crate) hooks: Hooks,
+    /// Where its code came from.
+    pub(crate) module: String,
     /// Kept for the next generation, which may want the same.
-    compiled: Arc<Compiled>,
+    pub(crate) compiled: Arc<Compiled>,
 }
 
 impl Chain {
@@ -227,6 +230,8 @@ fn load_one(index: usize, settings: &PluginSettings, around: &Surroundings) -> R
         wall_max: settings.wall_max,
         instances_max: usize::try_from(settings.instances_max).unwrap_or(usize::MAX),
         recycle_requests: settings.recycle_requests,
+        hooks,
+        module: settings.module.label.clone(),
         compiled,
     })
 }

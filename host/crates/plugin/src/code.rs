@@ -105,7 +105,7 @@ impl Codes {
             }
         };
         lines.extend(why.map(|why| (Level::Info, why)));
-        Ok(Compiled { component, slots, manifest })
+        Ok(Compiled { component, slots, manifest, digest: *digest })
     }
 
     fn alive(&self) -> std::sync::MutexGuard<'_, BTreeMap<[u8; 32], Weak<Compiled>>> {
@@ -134,7 +134,7 @@ fn name(engine: &PluginEngine, component: &[u8; 32]) -> String {
     format!("{}-{}", hex(component), hex(&depends.0.finalize()[..16]))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -74,6 +74,8 @@ pub(crate) struct Compiled {
     pub(crate) component: Component,
     pub(crate) slots: Slots,
     pub(crate) manifest: Option<Manifest>,
+    /// SHA-256 of the component.
+    pub(crate) digest: [u8; 32],
 }
 
 /// A component in its engine; with what the operator should know about that.

@@ -24,6 +24,7 @@
 //! once for all workers and generations.
 #![deny(unsafe_code)]
 
+mod about;
 mod bench;
 mod bindings;
 mod body;
@@ -70,6 +71,7 @@ mod waiting;
 mod whole;
 mod worker;
 
+pub use about::{EngineFacts, PluginFacts, Reset, SlotsFacts};
 pub use body::{CHUNK_BYTES_MAX, PluginBody};
 pub use breaker::HoldBack;
 pub use cache::{CACHE_BYTES_MAX, CodeCache, cache_folder};

@@ -2,6 +2,7 @@
 //! before anything of it runs.
 
 use crate::bindings::contract;
+use crate::seen::Hook;
 use crate::settings::{GrantedNames, Grants};
 use crate::state::State;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
@@ -33,6 +34,21 @@ impl Hooks {
         let text = "it imports http-out and exports a body, whole or timer hook: this version of the host lets only \
             request-head, response-head and completion wait";
         (request_body || request_whole || response_body || response_whole || timer).then(|| LinkError::plain(text))
+    }
+
+    /// All that there are, in the order of a request.
+    pub(crate) fn seen(&self) -> Vec<Hook> {
+        let all = [
+            (self.request_head, Hook::RequestHead),
+            (self.request_body, Hook::RequestBody),
+            (self.request_whole, Hook::RequestWhole),
+            (self.response_head, Hook::ResponseHead),
+            (self.response_body, Hook::ResponseBody),
+            (self.response_whole, Hook::ResponseWhole),
+            (self.completion, Hook::Completion),
+            (self.timer, Hook::Timer),
+        ];
+        all.into_iter().filter_map(|(there, hook)| there.then_some(hook)).collect()
     }
 
     /// True if some hook of it is called for a request.

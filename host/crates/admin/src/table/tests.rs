@@ -1,5 +1,7 @@
 use super::{age, render, size};
-use crate::status::{AppPart, ExitPart, HostPart, InstancePart, ReloadPart, ReportPart, StatusPage};
+use crate::status::{
+    AppPart, EnginePart, ExitPart, HostPart, InstancePart, PluginPart, ReloadPart, ReportPart, SlotsPart, StatusPage,
+};
 
 /// A page with something in every field.
 pub(crate) fn sample() -> StatusPage {
@@ -62,6 +64,32 @@ pub(crate) fn sample() -> StatusPage {
             last_lines: vec!["Unhandled exception.".to_owned(), "\u{1b}[31mred\u{202e}\ttab".to_owned()],
         },
         instances: vec![ready, waiting],
+        plugins: vec![PluginPart {
+            name: "auth".to_owned(),
+            module: "plugins/auth.wasm".to_owned(),
+            sha256: "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb".to_owned(),
+            hooks: vec!["request-head".to_owned(), "completion".to_owned()],
+            isolation: "instance".to_owned(),
+            slots: "small".to_owned(),
+            waits: true,
+            calls: 2_469_134,
+            faults: 6,
+            pauses: 1,
+            held_back: 40,
+            instances: 4,
+            memory_bytes: 1_114_112,
+        }],
+        engine: Some(EnginePart {
+            small_slots: SlotsPart { reserved: Some(1_000), in_use: Some(4) },
+            large_slots: None,
+            reset: "pagemap-scan".to_owned(),
+            concurrency: false,
+            code_cache: Some("/var/cache/gatelodge".to_owned()),
+            code_cache_off: None,
+            compiled: 1,
+            from_cache: 2,
+            cache_rejected: 0,
+        }),
         counters: [("host_connections_accepted_total".to_owned(), 42)].into(),
     }
 }
@@ -78,6 +106,11 @@ stops by force 1, bad answers about health 2
 INSTANCE  START  STATE     PID   PORT  UPTIME  REQUESTS  RUNNING    MEMORY  NOTES
        1      5  ready    4712  12345   2h 3m   1234567        3  85.1 MiB  ejected, 2 bad health answers in a row, process 4713 listens
        2      6  waiting     -      -       -         0        0         -
+
+PLUGIN  HOOKS                    ISOLATION    CALLS  FAULTS  INSTANCES   MEMORY  NOTES
+auth    request-head completion  instance   2469134       6          4  1.0 MiB  1 pause, 40 calls held back, may wait
+plugins run in 1000 slots, 4 in use, reset by PAGEMAP_SCAN
+compiled code is kept in /var/cache/gatelodge; 1 compiled, 2 from there
 
 last exit: start 4, signal 11 (SIGSEGV), not asked for, 59s ago
 

@@ -3,6 +3,7 @@
 use super::admin::{Admin, parse_admin};
 use super::backend::BackendExtras;
 use super::limits::Limits;
+use super::shared::SharedPlugins;
 use super::table::{Keys, Reading};
 use crate::source::{Setting, Spanned};
 use ipnet::IpNet;
@@ -106,6 +107,8 @@ pub struct Host {
     pub watch: Setting<bool>,
     /// `[host.limits]`.
     pub limits: Limits,
+    /// `[host.plugins]`.
+    pub plugins: SharedPlugins,
     /// `[host.trust] proxies`: peers whose forwarded fields are believed. Default none.
     #[serde(serialize_with = "as_text")]
     pub trust_proxies: Vec<Spanned<IpNet>>,
@@ -158,6 +161,7 @@ impl Default for Host {
             admin: Setting::default_value(Admin::Auto),
             watch: Setting::default_value(true),
             limits: Limits::default(),
+            plugins: SharedPlugins::default(),
             trust_proxies: Vec::new(),
             log: Log { format: Setting::default_value(LogFormat::Text), level: Setting::default_value(LogLevel::Info) },
             token_headers: Vec::new(),
@@ -177,6 +181,7 @@ impl Host {
             "admin",
             "watch",
             "limits",
+            "plugins",
             "trust",
             "log",
             "backend",
@@ -205,6 +210,9 @@ impl Host {
         host.watch = reading.boolean_or(keys, "watch", true);
         if let Some(limits) = reading.table(keys, "limits") {
             host.limits = Limits::read(reading, &limits);
+        }
+        if let Some(plugins) = reading.table(keys, "plugins") {
+            host.plugins = SharedPlugins::read(reading, &plugins);
         }
         if let Some(trust) = reading.table(keys, "trust") {
             reading.known(&trust, &["proxies"], &[]);

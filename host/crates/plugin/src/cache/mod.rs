@@ -18,7 +18,7 @@ use unix as system;
 use ring::hmac;
 use std::path::{Path, PathBuf};
 
-/// Most bytes of all files together. At the edge the ones that were not used for longest go.
+/// Default of the most bytes of all files together. At the edge the ones that were not used for longest go.
 pub const CACHE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// Most bytes of one component's machine code; more is neither kept nor loaded.
 pub(crate) const CODE_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -54,16 +54,13 @@ pub(crate) enum NotLoaded {
 }
 
 impl CodeCache {
-    /// Opens the folder, and makes it where it is missing, open to nobody else.
+    /// Opens the folder, and makes it where it is missing, open to nobody else. Its files
+    /// have `bytes_max` together, by default [`CACHE_BYTES_MAX`].
     ///
     /// # Errors
     /// It is a symbolic link, belongs to somebody else, is open to others, can't be
     /// written, or this system has no such folders; the text says which.
-    pub fn open(path: &Path) -> Result<Self, String> {
-        Self::with_bytes_max(path, CACHE_BYTES_MAX)
-    }
-
-    fn with_bytes_max(path: &Path, bytes_max: u64) -> Result<Self, String> {
+    pub fn open(path: &Path, bytes_max: u64) -> Result<Self, String> {
         let told = |what: String| format!("the code cache {} is not used: {what}", path.display());
         let folder = system::Folder::open(path).map_err(told)?;
         let key = secret(&folder).map_err(told)?;
@@ -148,7 +145,8 @@ fn secret(folder: &system::Folder) -> Result<[u8; KEY_BYTES], String> {
     Err("its key can't be made".to_owned())
 }
 
-/// Where the cache is unless it is told otherwise: `/var/cache/gatelodge` for root,
+/// Where the cache is unless it is told otherwise: `$CACHE_DIRECTORY` where a service manager
+/// sets it (systemd's `CacheDirectory=`), `/var/cache/gatelodge` for root,
 /// `$XDG_CACHE_HOME/gatelodge` or `~/.cache/gatelodge` for others; `None` where a user
 /// has no home, and on systems without such folders.
 #[must_use]

@@ -18,7 +18,7 @@ fn place() -> Place {
 
 impl Place {
     fn open(&self) -> CodeCache {
-        CodeCache::open(&self.path).expect("a cache")
+        CodeCache::open(&self.path, super::CACHE_BYTES_MAX).expect("a cache")
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -123,7 +123,7 @@ fn files_that_others_could_have_written_are_never_loaded() {
 
 #[test]
 fn a_folder_that_is_not_ours_alone_is_not_used() {
-    let refusal = |path: &Path| CodeCache::open(path).err().expect("refused");
+    let refusal = |path: &Path| CodeCache::open(path, super::CACHE_BYTES_MAX).err().expect("refused");
     for open_to in [0o755, 0o770, 0o701] {
         let place = place();
         drop(place.open());
@@ -169,7 +169,7 @@ fn a_spoiled_key_makes_all_files_foreign() {
 fn what_was_not_used_for_longest_goes_first() {
     let place = place();
     let each = b"0123456789".len() as u64 + 48;
-    let cache = CodeCache::with_bytes_max(&place.path, 2 * each).expect("a cache");
+    let cache = CodeCache::open(&place.path, 2 * each).expect("a cache");
     let used_ago = |name: &str, seconds: u64| {
         let file = std::fs::File::options().write(true).open(place.file(name)).expect("it is there");
         file.set_modified(SystemTime::now() - Duration::from_secs(seconds)).expect("ours");
@@ -247,7 +247,11 @@ fn hosts_that_start_at_once_share_one_key() {
 #[test]
 fn the_folder_follows_the_user() {
     let folder = |home: Option<&str>, xdg: Option<&str>| {
-        let variable = |name: &str| if name == "HOME" { home } else { xdg }.map(PathBuf::from);
+        let variable = |name: &str| match name {
+            "HOME" => home.map(PathBuf::from),
+            "XDG_CACHE_HOME" => xdg.map(PathBuf::from),
+            _ => None,
+        };
         super::system::folder(variable).map(|path| path.display().to_string())
     };
     let root = rustix::process::geteuid().is_root();
@@ -260,5 +264,10 @@ fn the_folder_follows_the_user() {
     ] {
         let expected = if root { Some("/var/cache/gatelodge") } else { expected };
         assert_eq!(folder(home, xdg).as_deref(), expected);
+    }
+    for (given, expected) in [("/run/c", Some("/run/c")), ("/run/c:/run/d", Some("/run/c")), ("c", None), ("", None)] {
+        let variable = |name: &str| (name == "CACHE_DIRECTORY").then(|| PathBuf::from(given));
+        let expected = expected.or_else(|| root.then_some("/var/cache/gatelodge")).map(PathBuf::from);
+        assert_eq!(super::system::folder(variable), expected, "{given}");
     }
 }

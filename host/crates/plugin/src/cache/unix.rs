@@ -163,6 +163,11 @@ fn private(stat: &Stat) -> Result<(), String> {
 }
 
 pub(super) fn folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    // systemd's `CacheDirectory=`; of several, separated by colons, the first one.
+    let given = variable("CACHE_DIRECTORY").and_then(|list| Some(list.to_str()?.split(':').next()?.into()));
+    if let Some(given) = given.filter(|path: &PathBuf| path.is_absolute()) {
+        return Some(given);
+    }
     let base = if rustix::process::geteuid().is_root() {
         PathBuf::from("/var/cache")
     } else {

@@ -14,7 +14,9 @@ const ALONE: &str = "GATELODGE_TEST_ALONE";
 /// A host's start with this cache: what its plugins told, and how their code was come by.
 fn start(cache: &Path, plugins: Vec<PluginSettings>) -> (CodeCounts, Vec<(Level, String)>) {
     let engine = own_engine(4);
-    engine.use_cache(Some(Arc::new(CodeCache::open(cache).expect("a private folder"))));
+    engine.use_cache(Some(Arc::new(
+        CodeCache::open(cache, gatelodge_plugin::CACHE_BYTES_MAX).expect("a private folder"),
+    )));
     let house = load_on(Arc::clone(&engine), plugins, KeySets::new()).unwrap_or_else(|errors| panic!("{errors:?}"));
     assert_eq!(told(&house.way_in(request("/", &[])).1), "continue", "it works");
     let lines = house.ears.lines.lock().expect("no test panics with it");
