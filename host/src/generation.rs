@@ -40,7 +40,7 @@ impl Plan {
             forward: settled.forward.clone(),
             chain: built.chain,
             site: built.site,
-            rules: settled.rules.clone(),
+            rules: Rules { trace_key: built.trace_key, ..settled.rules.clone() },
             pace: Pace { drain_limit: settled.drain, delay: settled.shutdown_delay },
         })
     }

@@ -22,6 +22,7 @@ mod settle;
 mod site;
 mod status;
 mod tell;
+mod trace_key;
 mod watching;
 mod worker;
 

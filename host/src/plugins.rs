@@ -101,7 +101,7 @@ fn placed(error: &plugin::LoadError, entry: Option<&Entry>, file: &str) -> Probl
     }
 }
 
-fn at(file: &str, at: Position, what: String, help: Option<String>) -> Problem {
+pub(crate) fn at(file: &str, at: Position, what: String, help: Option<String>) -> Problem {
     Problem { severity: Severity::Error, file: file.to_owned(), line: at.line, column: at.column, what, help }
 }
 
@@ -190,19 +190,26 @@ fn upstreams(loaded: &Loaded, file: &str, problems: &mut Vec<Problem>) -> BTreeM
 fn secrets(loaded: &Loaded, file: &str, problems: &mut Vec<Problem>) -> Secrets {
     let mut secrets = Secrets::new();
     for (name, secret) in &loaded.document.plugins_toml.secrets {
-        let (place, read) = match secret {
-            plugins_toml::Secret::Env(variable) => {
-                let value = std::env::var_os(&variable.value).map(std::ffi::OsString::into_encoded_bytes);
-                let read = value.ok_or_else(|| format!("the host's environment has no variable {}", variable.value));
-                (variable, read)
-            }
-            plugins_toml::Secret::File(path) => (path, secret_file(&modules::resolve(&loaded.folder, &path.value))),
-        };
+        let (place, read) = read_secret(loaded, secret);
         if let Err(what) = read.and_then(|bytes| secrets.insert(name, bytes)) {
             problems.push(at(file, place.at, format!("secret `{name}` ({}): {what}", place.value), None));
         }
     }
     secrets
+}
+
+/// Where a secret comes from, and its bytes or what was wrong with that.
+pub(crate) fn read_secret<'a>(
+    loaded: &Loaded,
+    secret: &'a plugins_toml::Secret,
+) -> (&'a config::Spanned<String>, Result<Vec<u8>, String>) {
+    match secret {
+        plugins_toml::Secret::Env(variable) => {
+            let value = std::env::var_os(&variable.value).map(std::ffi::OsString::into_encoded_bytes);
+            (variable, value.ok_or_else(|| format!("the host's environment has no variable {}", variable.value)))
+        }
+        plugins_toml::Secret::File(path) => (path, secret_file(&modules::resolve(&loaded.folder, &path.value))),
+    }
 }
 
 /// A secret's file, as much of it as tells whether it is too long.

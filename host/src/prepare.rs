@@ -5,12 +5,13 @@ use crate::lasting::{Kept, Lasting};
 use crate::load::{Loaded, load};
 use crate::settle::{self, Overrides, Settled, settle};
 use crate::site::MappedSite;
-use crate::{plugins, tell};
+use crate::{plugins, tell, trace_key};
 use config::{Position, Problem, Problems, Severity, mapping};
 use observe::event::Line;
 use observe::{Format, Level, Log};
 use plugin::{Chain, LogSink};
 use std::sync::Arc;
+use wire::TraceKey;
 
 /// Both files, understood, and what follows from them for each room but `plugin`.
 pub(crate) struct Found {
@@ -26,6 +27,8 @@ pub(crate) struct Built {
     pub(crate) chain: Arc<Chain>,
     /// Handler mapping.
     pub(crate) site: MappedSite,
+    /// `[host] trace_key`.
+    pub(crate) trace_key: Option<TraceKey>,
 }
 
 /// Reads the files.
@@ -57,13 +60,18 @@ pub(crate) fn build(found: &Found, args: &RunArgs, log: &Log, lasting: &Lasting)
     open_cache(found, args, log, lasting)?;
     let sink: Arc<dyn LogSink> = Arc::new(tell::PluginLines(log.clone()));
     let rules = settle::path_rules(loaded);
-    let chain = plugins::load(loaded, &args.site.plugin, rules, sink, lasting).map_err(|more| {
-        let mut problems = loaded.document.warnings.clone().into_vec();
-        problems.extend(more);
-        Problems::new(problems)
-    })?;
+    let chain = plugins::load(loaded, &args.site.plugin, rules, sink, lasting);
+    let (chain, trace_key) = match (chain, trace_key::read(loaded)) {
+        (Ok(chain), Ok(trace_key)) => (chain, trace_key),
+        (chain, trace_key) => {
+            let mut problems = loaded.document.warnings.clone().into_vec();
+            problems.extend(trace_key.err());
+            problems.extend(chain.err().unwrap_or_default());
+            return Err(Problems::new(problems));
+        }
+    };
     let mapping = Arc::new(mapping::Site::compile(&loaded.document.web_config));
-    Ok(Built { chain, site: MappedSite::new(mapping, &loaded.root) })
+    Ok(Built { chain, site: MappedSite::new(mapping, &loaded.root), trace_key })
 }
 
 /// Opens the cache of compiled code before the first plugin is compiled, and tells once where it is.

@@ -72,7 +72,7 @@ pub(crate) fn settle(loaded: &Loaded, overrides: Overrides) -> Settled {
         edge: edge_settings(loaded, workers),
         forward: forward_settings(loaded, &path_base),
         process: process_settings(loaded, &path_base),
-        rules: Rules { path_base: path_base.trim_end_matches('/').into() },
+        rules: Rules { path_base: path_base.trim_end_matches('/').into(), trace_key: None },
         log: log_settings(loaded, overrides),
         drain: ms(host.limits.drain_ms_max),
         shutdown_delay: ms(loaded.document.web_config.backend.shutdown_delay_ms),

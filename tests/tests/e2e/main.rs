@@ -28,6 +28,7 @@ mod statements;
 mod status;
 mod stop;
 mod storm;
+mod trace;
 mod wake;
 
 use gatelodge_e2e::{Site, Web};

@@ -249,6 +249,9 @@ fn plugins_toml(groups: &mut Vec<Group>, both: &Document) {
     lines.add("escaped_slash", word(&host.escaped_slash.value), host.escaped_slash.at);
     lines.setting("admin", &host.admin);
     lines.setting("watch", &host.watch);
+    if let Some(name) = &host.trace_key {
+        lines.add("trace_key", format!("\"{}\"", name.value), Some(name.at));
+    }
     spans(&mut lines, "accept_unapplied", &host.accept_unapplied);
     spans(&mut lines, "trust.proxies", &host.trust_proxies);
     lines.add("log.format", word(&host.log.format.value), host.log.format.at);

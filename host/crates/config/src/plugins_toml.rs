@@ -111,7 +111,7 @@ pub fn read(source: &Source) -> (PluginsToml, Vec<Problem>) {
             out.secrets = named::secrets(&mut reading, &root);
             out.upstreams = upstreams::read(&mut reading, &root);
             out.plugins = plugin::read(&mut reading, &root);
-            named::judge(&mut reading, &root, &out.plugins);
+            named::judge(&mut reading, &root, &out.plugins, out.host.trace_key.as_ref());
         }
     }
     (out, reading.report.finish())

@@ -142,6 +142,7 @@ fn exchange() -> Exchange {
         headers,
         framing: Framing::None,
         expects_continue: false,
+        trace: None,
     };
     Exchange::new(Arc::new(ConnFacts::new(client, client, Scheme::Http, false)), request, 1)
 }

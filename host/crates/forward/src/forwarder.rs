@@ -25,8 +25,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use wire::ports::{BackendSignal, BackendState, Forward, Paired};
+use wire::trace::{Came, Part};
 use wire::{Exchange, Fault, Framing, Kind, ResponseHead, Side};
 
 /// One worker's way to the backend. A clone shares its connections.
@@ -87,7 +88,7 @@ impl Forwarder {
         let mut route =
             Route::new(settings.affinity_cookie.as_ref().and_then(|cookie| cookie.wanted(&request.headers)));
         loop {
-            let Chosen { backend, in_flight } = route.next(&self.link).await?;
+            let Chosen { backend, in_flight } = waited(exchange, route.next(&self.link)).await?;
             let idle = if route.needs_new { None } else { self.common.pool.borrow_mut().take(backend.start) };
             let reused = idle.is_some();
             let mut connection = match idle {
@@ -212,10 +213,28 @@ where
         body: B,
         body_bytes_max: u64,
     ) -> Result<(ResponseHead, Self::Body), Fault> {
-        let result = self.exchange(exchange, body, body_bytes_max).await;
+        let result = match &exchange.trace {
+            None => self.exchange(exchange, body, body_bytes_max).await,
+            Some(trace) => {
+                let started = Instant::now();
+                let result = self.exchange(exchange, body, body_bytes_max).await;
+                let came = if result.is_ok() { Came::Well } else { Came::Failed };
+                trace.add(Part::Backend, came, started.elapsed().saturating_sub(trace.took(&Part::Wake)));
+                result
+            }
+        };
         if let Err(fault) = &result {
             self.common.counters.failed(&fault.kind);
         }
         result
     }
+}
+
+/// The wait for an instance, timed where somebody asks.
+async fn waited<T>(exchange: &Exchange, wait: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let Some(trace) = &exchange.trace else { return wait.await };
+    let started = Instant::now();
+    let chosen = wait.await;
+    trace.add(Part::Wake, if chosen.is_ok() { Came::Well } else { Came::Failed }, started.elapsed());
+    chosen
 }

@@ -143,3 +143,42 @@ impl Event for RequestFailed<'_> {
         }
     }
 }
+
+/// What became of a request whose asker had the key for that.
+pub struct RequestTraced<'a> {
+    /// Number of the request.
+    pub id: String,
+    /// Its method.
+    pub method: &'a str,
+    /// Its canonical path without query.
+    pub path: &'a str,
+    /// Who sent it.
+    pub client: std::net::SocketAddr,
+    /// The status it got.
+    pub status: u16,
+    /// How it ended, in a word.
+    pub ending: &'static str,
+    /// What each part came to and how long it took, as Server Timing has it.
+    pub timing: String,
+}
+
+impl Event for RequestTraced<'_> {
+    fn level(&self) -> Level {
+        Level::Info
+    }
+    fn name(&self) -> &'static str {
+        "request-traced"
+    }
+    fn message(&self) -> String {
+        "a request was traced".to_owned()
+    }
+    fn fields(&self, fields: &mut Fields) {
+        fields.text("request", self.id.as_str());
+        fields.text("method", self.method);
+        fields.text("path", self.path);
+        fields.text("client", self.client.to_string());
+        fields.number("status", self.status);
+        fields.text("ending", self.ending);
+        fields.text("timing", self.timing.as_str());
+    }
+}

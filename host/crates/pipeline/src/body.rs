@@ -2,6 +2,7 @@
 
 use crate::generation::Generation;
 use crate::rescue;
+use crate::trace::Traced;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
@@ -130,6 +131,8 @@ pub(crate) struct Record<F, P, S> {
     /// What only a completion hook asks for.
     pub(crate) times: Option<Times>,
     pub(crate) detail: Option<Box<str>>,
+    /// For an asker with the key.
+    pub(crate) traced: Option<Traced>,
 }
 
 /// Facts that are gathered only where a plugin has a completion hook.
@@ -164,18 +167,23 @@ impl<F, P: Plugins, S> Record<F, P, S> {
                 None,
             );
         }
-        let Some(times) = self.times else { return };
-        let summary = Summary {
-            status: Some(self.status),
-            ending,
-            duration: times.started.elapsed(),
-            first_byte: Some(times.first_byte),
-            bytes_in: times.bytes_in.seen(),
-            bytes_out: times.bytes_out,
-            upstream: times.upstream,
-            detail: fault.map(|fault| fault.to_string().into_boxed_str()).or(self.detail),
-        };
-        self.generation.plugins.complete(self.exchange, &summary);
+        let last = self.traced.map(|traced| traced.last(&self.exchange));
+        if let Some(times) = self.times {
+            let summary = Summary {
+                status: Some(self.status),
+                ending,
+                duration: times.started.elapsed(),
+                first_byte: Some(times.first_byte),
+                bytes_in: times.bytes_in.seen(),
+                bytes_out: times.bytes_out,
+                upstream: times.upstream,
+                detail: fault.map(|fault| fault.to_string().into_boxed_str()).or(self.detail),
+            };
+            self.generation.plugins.complete(self.exchange, &summary);
+        }
+        if let Some(last) = last {
+            last.tell(&self.generation.log, self.status, ending.as_str());
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use observe::metrics::Shard;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use wire::{Kind, RequestHead, RequestId};
+use wire::{Kind, RequestHead, RequestId, TraceKey};
 
 /// What `handlers` and request filtering of web.config say of a request.
 pub trait Site {
@@ -27,10 +27,12 @@ pub struct Route {
 }
 
 /// Rules that hold for the whole host.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Rules {
     /// The app's virtual path without a trailing slash; empty for a site root.
     pub path_base: Box<str>,
+    /// Who sends this is told what becomes of its request; `None`: nobody is (the default).
+    pub trace_key: Option<TraceKey>,
 }
 
 /// One worker's view of one configuration: the rooms a request passes.

@@ -3,6 +3,7 @@
 use crate::body::{Counted, Meter, Payload, Record, Times, Told};
 use crate::generation::{Generation, Pipeline, Route, Site};
 use crate::rescue;
+use crate::trace::{self, Traced};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body::Body;
@@ -36,7 +37,10 @@ where
     async fn handle(&self, conn: &Arc<ConnFacts>, head: RequestHead, body: B) -> Reply<Self::Body> {
         let generation = self.current();
         generation.counters.count(Counter::Requests);
-        let exchange = Box::new(Exchange::new(Arc::clone(conn), head, self.next_id()));
+        let mut head = head;
+        let trace = trace::begin(&generation.rules, head.trace.take());
+        let mut exchange = Box::new(Exchange::new(Arc::clone(conn), head, self.next_id()));
+        exchange.trace = trace;
         journey(generation, exchange, body).await
     }
 
@@ -67,7 +71,7 @@ where
     S: Site,
 {
     let watched = generation.plugins.wants_completion();
-    let started = watched.then(Instant::now);
+    let started = (watched || exchange.trace.is_some()).then(Instant::now);
     let metered = watched || generation.plugins.wants_request_bodies();
     let bytes_in: Option<Rc<Meter>> = metered.then(Rc::default);
 
@@ -75,7 +79,7 @@ where
     let (exchange, outcome) = outward(&generation, exchange, outcome).await;
 
     let mut exchange = exchange;
-    let times = started.zip(bytes_in).map(|(started, bytes_in)| Times {
+    let times = started.filter(|_| watched).zip(bytes_in).map(|(started, bytes_in)| Times {
         started,
         first_byte: started.elapsed(),
         bytes_in,
@@ -83,13 +87,17 @@ where
         upstream: if exchange.source == Source::Backend { exchange.upstream.get() } else { None },
     });
     let status = exchange.response.as_ref().map_or(StatusCode::INTERNAL_SERVER_ERROR, |head| head.status);
-    let head = if generation.plugins.completion_reads_response() {
+    let mut head = if generation.plugins.completion_reads_response() {
         copy(exchange.response.as_ref())
     } else {
         exchange.response.replace(ResponseHead::new(status)).unwrap_or_else(|| ResponseHead::new(status))
     };
     let Outcome { payload, ending, detail, close } = outcome;
-    let record = Record { generation, exchange, status, ending, times, detail };
+    let traced = Traced::new(&exchange, started);
+    if let (Some(trace), Some(started)) = (&exchange.trace, started) {
+        trace::answer(trace, started.elapsed(), &mut head.headers);
+    }
+    let record = Record { generation, exchange, status, ending, times, detail, traced };
     Reply { head, body: Told::new(payload, Some(record)), close }
 }
 

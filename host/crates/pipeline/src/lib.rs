@@ -12,6 +12,7 @@ mod generation;
 mod journey;
 mod page;
 mod rescue;
+mod trace;
 
 pub use body::{Counted, Payload, Told};
 pub use generation::{Generation, Pipeline, Route, Rules, Site};

@@ -64,6 +64,7 @@ fn exchange() -> Box<Exchange> {
         headers,
         framing: Framing::None,
         expects_continue: false,
+        trace: None,
     };
     Box::new(Exchange::new(Arc::new(conn), head, 1))
 }

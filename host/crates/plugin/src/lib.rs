@@ -67,6 +67,7 @@ mod testing;
 mod text;
 mod ticker;
 mod timer;
+mod trace;
 mod waiting;
 mod whole;
 mod worker;

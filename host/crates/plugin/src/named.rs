@@ -20,7 +20,7 @@ const DENIALS_TOLD_MAX: u32 = 16;
 /// The state of a process that outlives generations: one for all of them, so that a
 /// reload loses nothing. A store or limiter lives as long as a plugin of a running
 /// generation is granted it; what a store on disk held outlives the process, too
-/// ([`StoreSettings::disk`]).
+/// ([`DiskSettings`]).
 pub struct Stores {
     stores: Mutex<BTreeMap<Place, (String, Weak<Kept>)>>,
     /// Other numbers make another limiter: its buckets begin full.

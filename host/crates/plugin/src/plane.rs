@@ -13,6 +13,7 @@ use crate::seen::{Hook, Said};
 use crate::selector::Access;
 use crate::stage::{Mode, Stage};
 use crate::state::picture;
+use crate::trace::{self, Traced};
 use crate::waiting;
 use crate::whole;
 use crate::worker::{Busy, Slot, Worker};
@@ -211,7 +212,8 @@ impl Plane {
         B: Body<Data = Bytes, Error = Fault> + Unpin,
     {
         if !has_body(side, &exchange) {
-            return (exchange, Ok(slot.can_look(side, &interest).map(|()| Outcome::Done)));
+            let can_look = slot.can_look(side, &interest, &exchange);
+            return (exchange, Ok(can_look.map(|()| Outcome::Done)));
         }
         let mode = match interest {
             BodyInterest::Skip => return (exchange, Ok(Ok(Outcome::Done))),
@@ -246,18 +248,18 @@ impl Plane {
     ) -> (Box<Exchange>, Result<Outcome, Broken>) {
         self.worker.afters.start();
         let (id, loaded) = (exchange.id, &slot.loaded);
+        let registration = &loaded.registration;
+        let (hook, view) = match side {
+            Side::Request => (Hook::RequestHead, &registration.request_view),
+            Side::Response => (Hook::ResponseHead, &registration.response_view),
+        };
+        let mut traced = Traced::begin(&exchange, &loaded.common.name, hook);
         let (_seat, until, instance) = match waiting::instance(&self.worker, slot, id).await {
             Ok(ready) => ready,
-            Err(broken) => return (exchange, Err(broken)),
-        };
-        let registration = &loaded.registration;
-        let view = match side {
-            Side::Request => &registration.request_view,
-            Side::Response => &registration.response_view,
-        };
-        let hook = match side {
-            Side::Request => Hook::RequestHead,
-            Side::Response => Hook::ResponseHead,
+            Err(broken) => {
+                traced.broke(broken.kind);
+                return (exchange, Err(broken));
+            }
         };
         let begun = slot.seen.begin(hook);
         let called = waiting::call(&self.worker, slot, until, instance, async |instance| {
@@ -269,6 +271,7 @@ impl Plane {
             (Ok(verdict), Some(instance)) => (verdict, instance),
             (outcome, _) => {
                 let broken = outcome.err().unwrap_or_else(|| Broken::new(PluginFault::Trap, "its instance is gone"));
+                traced.broke(broken.kind);
                 return (exchange, Err(broken));
             }
         };
@@ -278,9 +281,13 @@ impl Plane {
         match &outcome {
             Ok(_) => {
                 slot.seen.said(hook, said);
+                traced.said(said);
                 instance.keep();
             }
-            Err(_) => instance.undo(&mut exchange),
+            Err(_) => {
+                traced.broke(PluginFault::BadOutput);
+                instance.undo(&mut exchange);
+            }
         }
         let again = side == Side::Request && loaded.blueprint.response_head.is_some();
         let next = if again { Next::ThisExchange } else { Next::AnyExchange };
@@ -298,9 +305,13 @@ impl Plane {
             (Rc::clone(&self.worker), Rc::clone(slot), picture(exchange), told.clone());
         let call = async move {
             let id = exchange.id;
+            let mut traced = Traced::begin(&exchange, &slot.loaded.common.name, Hook::Completion);
             let (_seat, until, instance) = match waiting::instance(&worker, &slot, id).await {
                 Ok(ready) => ready,
-                Err(broken) => return slot.report(&broken, Hook::Completion),
+                Err(broken) => {
+                    traced.broke(broken.kind);
+                    return slot.report(&broken, Hook::Completion);
+                }
             };
             let view = &slot.loaded.registration.completion_view;
             let begun = slot.seen.begin(Hook::Completion);
@@ -310,8 +321,12 @@ impl Plane {
             let waiting::Called { instance, outcome, .. } = called.await;
             slot.seen.end(begun);
             match (outcome, instance) {
-                (Err(broken), _) => slot.report(&broken, Hook::Completion),
+                (Err(broken), _) => {
+                    traced.broke(broken.kind);
+                    slot.report(&broken, Hook::Completion);
+                }
                 (Ok(()), Some(instance)) => {
+                    traced.said(Said::Pass);
                     slot.seen.said(Hook::Completion, Said::Pass);
                     slot.pool.borrow_mut().put(&slot.loaded, id, instance, Next::AnyExchange);
                 }
@@ -409,7 +424,7 @@ impl Slot {
     }
 
     /// A plugin that asks for a body has the hook for it, whether or not there is one.
-    fn can_look(&self, side: Side, interest: &BodyInterest) -> Result<(), Broken> {
+    fn can_look(&self, side: Side, interest: &BodyInterest, exchange: &Exchange) -> Result<(), Broken> {
         let blueprint = &self.loaded.blueprint;
         let (hook, there) = match (side, interest) {
             (_, BodyInterest::Skip) => return Ok(()),
@@ -418,34 +433,42 @@ impl Slot {
             (Side::Response, BodyInterest::Whole(_)) => (Hook::ResponseWhole, blueprint.response_whole.is_some()),
             (Side::Response, _) => (Hook::ResponseBody, blueprint.response_body.is_some()),
         };
-        let text = || format!("it wants to see the body, but exports no {hook}");
-        if there { Ok(()) } else { Err(Broken::new(PluginFault::BadOutput, text())) }
+        if there {
+            return Ok(());
+        }
+        trace::not_called(exchange, &self.loaded.common.name, hook, PluginFault::BadOutput);
+        Err(Broken::new(PluginFault::BadOutput, format!("it wants to see the body, but exports no {hook}")))
     }
 
     /// One head hook: an instance, the call, the verdict, the instance back.
     fn head(&self, exchange: Box<Exchange>, side: Side, next: Next) -> (Box<Exchange>, Result<Outcome, Broken>) {
         let id = exchange.id;
+        let hook = match side {
+            Side::Request => Hook::RequestHead,
+            Side::Response => Hook::ResponseHead,
+        };
+        let mut traced = Traced::begin(&exchange, &self.loaded.common.name, hook);
         let mut instance = match self.pool.borrow_mut().take(&self.loaded, id) {
             Ok(instance) => instance,
-            Err(broken) => return (exchange, Err(broken)),
+            Err(broken) => {
+                traced.broke(broken.kind);
+                return (exchange, Err(broken));
+            }
         };
         let registration = &self.loaded.registration;
-        let (hook, begun);
+        let begun = self.seen.begin(hook);
         let (mut exchange, verdict) = match side {
-            Side::Request => {
-                (hook, begun) = (Hook::RequestHead, self.seen.begin(Hook::RequestHead));
-                instance.request_head(&registration.request_view, exchange)
-            }
-            Side::Response => {
-                (hook, begun) = (Hook::ResponseHead, self.seen.begin(Hook::ResponseHead));
-                instance.response_head(&registration.response_view, exchange)
-            }
+            Side::Request => instance.request_head(&registration.request_view, exchange),
+            Side::Response => instance.response_head(&registration.response_view, exchange),
         };
         self.seen.end(begun);
         let verdict = match verdict {
             Ok(verdict) => verdict,
             // A trap leaves the instance in no known state: it is dropped here.
-            Err(broken) => return (exchange, Err(broken)),
+            Err(broken) => {
+                traced.broke(broken.kind);
+                return (exchange, Err(broken));
+            }
         };
         let rules = Rules { side, slots: &registration.outputs, path: self.loaded.common.path_rules };
         let said = Said::from(&verdict);
@@ -453,9 +476,13 @@ impl Slot {
         match &outcome {
             Ok(_) => {
                 self.seen.said(hook, said);
+                traced.said(said);
                 instance.keep();
             }
-            Err(_) => instance.undo(&mut exchange),
+            Err(_) => {
+                traced.broke(PluginFault::BadOutput);
+                instance.undo(&mut exchange);
+            }
         }
         self.pool.borrow_mut().put(&self.loaded, id, instance, next);
         (exchange, outcome.map_err(|why| Broken::new(PluginFault::BadOutput, why)))
@@ -467,10 +494,12 @@ impl Slot {
         if self.loaded.blueprint.completion.is_none() {
             return exchange;
         }
+        let mut traced = Traced::begin(&exchange, &self.loaded.common.name, Hook::Completion);
         let taken = self.pool.borrow_mut().take(&self.loaded, id);
         let mut instance = match taken {
             Ok(instance) => instance,
             Err(broken) => {
+                traced.broke(broken.kind);
                 self.report(&broken, Hook::Completion);
                 return exchange;
             }
@@ -482,9 +511,13 @@ impl Slot {
         match outcome {
             Ok(()) => {
                 self.seen.said(Hook::Completion, Said::Pass);
+                traced.said(Said::Pass);
                 self.pool.borrow_mut().put(&self.loaded, id, instance, Next::AnyExchange);
             }
-            Err(broken) => self.report(&broken, Hook::Completion),
+            Err(broken) => {
+                traced.broke(broken.kind);
+                self.report(&broken, Hook::Completion);
+            }
         }
         exchange
     }

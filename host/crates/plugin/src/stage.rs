@@ -6,6 +6,7 @@ use crate::fault::Broken;
 use crate::instance::Instance;
 use crate::pool::Next;
 use crate::seen::{Hook, Said};
+use crate::trace::{self, Traced};
 use crate::worker::{Slot, Worker};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -39,6 +40,8 @@ pub(crate) struct Stage {
     open: Option<(Box<Instance>, ResourceAny)>,
     /// It has changed bytes, so that the body can't go on without it.
     changed: bool,
+    /// The hook that runs, or whose answer is being carried out.
+    traced: Traced,
 }
 
 /// What a stage makes of a chunk or an end.
@@ -73,12 +76,17 @@ impl Stage {
         };
         if !has_hook {
             let text = format!("it wants to see the body, but exports no {}", hook(side));
+            trace::not_called(&exchange, &slot.loaded.common.name, hook(side), PluginFault::BadOutput);
             return (exchange, Err(Broken::new(PluginFault::BadOutput, text)));
         }
         let id = exchange.id;
+        let mut traced = Traced::begin(&exchange, &slot.loaded.common.name, hook(side));
         let mut instance = match slot.pool.borrow_mut().lend(&slot.loaded, id) {
             Ok(instance) => instance,
-            Err(broken) => return (exchange, Err(broken)),
+            Err(broken) => {
+                traced.broke(broken.kind);
+                return (exchange, Err(broken));
+            }
         };
         let begun = slot.seen.begin(hook(side));
         let (exchange, opened) = instance.open(side, exchange);
@@ -86,12 +94,15 @@ impl Stage {
         let opened = match opened {
             Ok(resource) => {
                 slot.seen.said(hook(side), Said::Open);
+                traced.said(Said::Open);
                 instance.keep_late(&exchange);
                 let open = Some((instance, resource));
                 let (worker, slot) = (Rc::clone(worker), Rc::clone(slot));
-                Ok(Self { worker, slot, side, mode, exchange: id, open, changed: false })
+                let traced = Traced::default();
+                Ok(Self { worker, slot, side, mode, exchange: id, open, changed: false, traced })
             }
             Err(broken) => {
+                traced.broke(broken.kind);
                 slot.pool.borrow_mut().settle();
                 Err(broken)
             }
@@ -128,7 +139,7 @@ impl Stage {
         };
         match made.and_then(|made| self.check(made)) {
             Ok(made) => {
-                self.slot.seen.said(hook(side), said);
+                self.said(said);
                 if is_last {
                     self.close(view);
                 }
@@ -152,7 +163,7 @@ impl Stage {
         let tail = match verdict {
             None => None,
             Some(Ok(EndVerdict::Pass)) => {
-                self.slot.seen.said(hook(side), Said::Pass);
+                self.said(Said::Pass);
                 None
             }
             Some(Ok(EndVerdict::Finish(tail))) => Some(tail),
@@ -165,7 +176,7 @@ impl Stage {
         };
         match self.check_tail(tail) {
             Ok(last) => {
-                self.slot.seen.said(hook(side), Said::Finish);
+                self.said(Said::Finish);
                 self.close(view);
                 Ok(last)
             }
@@ -180,20 +191,32 @@ impl Stage {
         let Some(exchange) = view.take() else { return };
         let _busy = self.worker.run();
         instance.arm(self.slot.loaded.deadline);
+        let mut traced = Traced::begin(&exchange, &self.slot.loaded.common.name, hook(self.side));
         let begun = self.slot.seen.begin(hook(self.side));
         let (exchange, closed) = instance.close(self.side, resource, exchange);
         self.slot.seen.end(begun);
         match closed {
             Ok(()) => {
                 self.slot.seen.said(hook(self.side), Said::Close);
+                traced.said(Said::Close);
                 instance.keep_late(&exchange);
                 let again = self.side == Side::Request && self.slot.loaded.blueprint.response_head.is_some();
                 let next = if again { Next::ThisExchange } else { Next::AnyExchange };
                 self.slot.pool.borrow_mut().put(&self.slot.loaded, self.exchange, instance, next);
             }
-            Err(broken) => self.slot.report(&broken, hook(self.side)),
+            Err(broken) => {
+                traced.broke(broken.kind);
+                self.slot.report(&broken, hook(self.side));
+            }
         }
         *view = Some(exchange);
+    }
+
+    /// Its answer was carried out.
+    fn said(&mut self, said: Said) {
+        self.slot.seen.said(hook(self.side), said);
+        self.traced.said(said);
+        self.traced.end();
     }
 
     /// Calls into its instance; `None` if it is closed.
@@ -206,6 +229,7 @@ impl Stage {
         let exchange = view.take()?;
         let _busy = self.worker.run();
         instance.arm(self.slot.loaded.deadline);
+        self.traced = Traced::begin(&exchange, &self.slot.loaded.common.name, hook(self.side));
         let begun = self.slot.seen.begin(hook(self.side));
         let (exchange, outcome) = call(instance, *resource, exchange);
         self.slot.seen.end(begun);
@@ -253,6 +277,8 @@ impl Stage {
 
     /// A fault in the middle of a body: the policy, but never a body half changed.
     fn failed(&mut self, broken: Broken, view: &mut Option<Box<Exchange>>) -> Result<Made, Fault> {
+        self.traced.broke(broken.kind);
+        self.traced.end();
         self.close(view);
         if self.changed {
             return Err(self.slot.refusal(broken, hook(self.side)));
@@ -269,7 +295,7 @@ impl Stage {
             Ok(answer) => answer,
             Err(why) => return self.failed(Broken::new(PluginFault::BadOutput, why), view),
         };
-        self.slot.seen.said(hook(self.side), Said::Abort);
+        self.said(Said::Abort);
         self.close(view);
         let plugin = Arc::clone(&self.slot.loaded.common.name);
         let detail = reason.clone();

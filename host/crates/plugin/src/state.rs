@@ -264,6 +264,7 @@ pub(crate) fn picture(exchange: &Exchange) -> Box<Exchange> {
         },
         id: exchange.id,
         upstream: exchange.upstream.clone(),
+        trace: exchange.trace.clone(),
     })
 }
 
@@ -293,6 +294,7 @@ impl Heads {
                 headers: request.headers.clone(),
                 framing: request.framing,
                 expects_continue: request.expects_continue,
+                trace: None,
             },
             response: response.map(|head| ResponseHead {
                 status: head.status,

@@ -22,6 +22,7 @@ pub(crate) fn exchange(method: &str, target: &str) -> Box<Exchange> {
         headers: HeaderMap::new(),
         framing: Framing::None,
         expects_continue: false,
+        trace: None,
     };
     Box::new(Exchange::new(Arc::new(ConnFacts::new(client, local, Scheme::Http, false)), head, 42))
 }

@@ -7,6 +7,7 @@ use crate::fault::Broken;
 use crate::plane::Outcome;
 use crate::pool::Next;
 use crate::seen::{Hook, Said};
+use crate::trace::{self, Traced};
 use crate::worker::{Slot, Worker};
 use bytes::Bytes;
 use http_body::Body;
@@ -28,7 +29,10 @@ where
 {
     let bytes_max = match limit(slot, side, wanted) {
         Ok(bytes_max) => bytes_max,
-        Err(broken) => return (exchange, Ok(Err(broken))),
+        Err(broken) => {
+            trace::not_called(&exchange, &slot.loaded.common.name, hook(side), broken.kind);
+            return (exchange, Ok(Err(broken)));
+        }
     };
     let announced_over = body.length().is_some_and(|length| length > bytes_max as u64);
     match wanted.over {
@@ -60,12 +64,12 @@ where
 /// How much it may ask for.
 fn limit(slot: &Slot, side: Side, wanted: WholeBody) -> Result<usize, Broken> {
     let blueprint = &slot.loaded.blueprint;
-    let (hook, there) = match side {
-        Side::Request => (Hook::RequestWhole, blueprint.request_whole.is_some()),
-        Side::Response => (Hook::ResponseWhole, blueprint.response_whole.is_some()),
+    let there = match side {
+        Side::Request => blueprint.request_whole.is_some(),
+        Side::Response => blueprint.response_whole.is_some(),
     };
     if !there {
-        let text = format!("it wants to see the body, but exports no {hook}");
+        let text = format!("it wants to see the body, but exports no {}", hook(side));
         return Err(Broken::new(PluginFault::BadOutput, text));
     }
     let common = &slot.loaded.common;
@@ -77,6 +81,14 @@ fn limit(slot: &Slot, side: Side, wanted: WholeBody) -> Result<usize, Broken> {
             let text = format!("it asks for bodies of {} bytes as a whole; body_held_bytes_max is {most}", wanted.max);
             Err(Broken::new(PluginFault::BadOutput, text))
         }
+    }
+}
+
+/// The hook that is shown a whole body of this side.
+fn hook(side: Side) -> Hook {
+    match side {
+        Side::Request => Hook::RequestWhole,
+        Side::Response => Hook::ResponseWhole,
     }
 }
 
@@ -104,17 +116,16 @@ where
 {
     let id = exchange.id;
     let Collected { bytes, extra, complete } = collected;
+    let hook = hook(side);
+    let mut traced = Traced::begin(&exchange, &slot.loaded.common.name, hook);
     let taken = slot.pool.borrow_mut().take(&slot.loaded, id);
     let mut instance = match taken {
         Ok(instance) => instance,
         Err(broken) => {
+            traced.broke(broken.kind);
             body.put_back([bytes, extra]);
             return (exchange, Err(broken));
         }
-    };
-    let hook = match side {
-        Side::Request => Hook::RequestWhole,
-        Side::Response => Hook::ResponseWhole,
     };
     let begun = slot.seen.begin(hook);
     let (mut exchange, verdict) = instance.whole(side, &bytes, complete, exchange);
@@ -122,6 +133,7 @@ where
     let verdict = match verdict {
         Ok(verdict) => verdict,
         Err(broken) => {
+            traced.broke(broken.kind);
             body.put_back([bytes, extra]);
             return (exchange, Err(broken));
         }
@@ -131,9 +143,13 @@ where
     match &outcome {
         Ok(_) => {
             slot.seen.said(hook, said);
+            traced.said(said);
             instance.keep();
         }
-        Err(_) => instance.undo(&mut exchange),
+        Err(_) => {
+            traced.broke(PluginFault::BadOutput);
+            instance.undo(&mut exchange);
+        }
     }
     let again = side == Side::Request && slot.loaded.blueprint.response_head.is_some();
     let next = if again { Next::ThisExchange } else { Next::AnyExchange };

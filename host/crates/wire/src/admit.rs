@@ -7,6 +7,7 @@
 use crate::fields::{Class, classify, connection_options};
 use crate::host::check_authority;
 use crate::target::{PathRules, canonical, check_query};
+use crate::trace::TRACE;
 use crate::{ConnFacts, Fault, Framing, Kind, RequestHead};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
@@ -92,8 +93,17 @@ pub fn admit(parts: Parts, conn: &ConnFacts, rules: &AdmitRules) -> Result<Admit
     if let Some(query) = target.query() {
         check_query(query)?;
     }
+    let trace = if seen.trace { trace(&mut headers) } else { None };
     remove(&mut headers, seen, rules);
-    Ok(Admitted::Request(RequestHead { method, target, path, authority, version, headers, framing, expects_continue }))
+    let head = RequestHead { method, target, path, authority, version, headers, framing, expects_continue, trace };
+    Ok(Admitted::Request(head))
+}
+
+/// What asks for a trace: it may be the key, which no log and no page shows.
+fn trace(headers: &mut HeaderMap) -> Option<HeaderValue> {
+    let mut asked = headers.remove(TRACE)?;
+    asked.set_sensitive(true);
+    Some(asked)
 }
 
 /// `TRACE` would show the client what the host adds (RFC 9110 §9.3.8), `TRACK`
@@ -114,6 +124,7 @@ struct Seen {
     expect: bool,
     connection: bool,
     forwarded_for: bool,
+    trace: bool,
     /// Names to remove besides those that have a flag.
     remove: Vec<HeaderName>,
 }
@@ -138,6 +149,7 @@ fn look(headers: &HeaderMap, trusted: bool, rules: &AdmitRules) -> Result<Seen, 
                 seen.connection = true;
                 options |= !names_no_field(value.as_bytes());
             }
+            Class::Trace => seen.trace = true,
             Class::ForwardedFor if trusted => seen.forwarded_for = true,
             Class::Forwarded if trusted => {}
             Class::HopByHop | Class::Forwarded | Class::ForwardedFor | Class::Never => {

@@ -1,6 +1,6 @@
 //! One request with its response: what the rooms pass along.
 
-use crate::{CanonicalPath, Framing};
+use crate::{CanonicalPath, Framing, Trace};
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
@@ -84,6 +84,9 @@ pub struct RequestHead {
     pub framing: Framing,
     /// The client waits for `100 Continue` before it sends its body.
     pub expects_continue: bool,
+    /// What the client sent to be told what becomes of its request ([`crate::trace::TRACE`]).
+    /// The pipeline takes it out.
+    pub trace: Option<HeaderValue>,
 }
 
 impl RequestHead {
@@ -214,6 +217,8 @@ pub struct Exchange {
     pub id: u64,
     /// The instance of the backend that gave the response's head. `forward` writes it.
     pub upstream: Cell<Option<SocketAddr>>,
+    /// What becomes of it, where an asker with the key wants that told.
+    pub trace: Option<Arc<Trace>>,
 }
 
 /// A request's number as pages, logs and plugins show it: `1-42`, the 42nd
@@ -247,6 +252,7 @@ impl Exchange {
             shared: Shared::default(),
             id,
             upstream: Cell::default(),
+            trace: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Field names with a meaning of their own: hop-by-hop, reserved, forwarded.
 
+use crate::trace::TRACE;
 use http::{HeaderMap, HeaderName};
 
 /// All names that belong between host and backend begin so (ANCM: `MS-ASPNETCORE`).
@@ -50,7 +51,7 @@ pub fn is_look_alike(name: &str) -> bool {
     is_hop_by_hop_name(folded)
         || is_forwarded_name(folded)
         || is_never_name(folded)
-        || matches!(folded, "content-length" | "host" | "expect")
+        || matches!(folded, "content-length" | "host" | "expect" | TRACE)
 }
 
 /// What admission does with a field of a request.
@@ -72,6 +73,8 @@ pub(crate) enum Class {
     Forwarded,
     /// As above, and its list has a limit.
     ForwardedFor,
+    /// Asks what becomes of the request; goes to the pipeline only.
+    Trace,
     /// Never taken from a client.
     Never,
 }
@@ -94,8 +97,9 @@ pub(crate) fn classify(name: &str) -> Class {
         Some(b't' | b'k' | b'p' | b'u') if is_hop_by_hop_name(name) => Some(Class::HopByHop),
         Some(b'f' | b'x') if is_forwarded_name(name) => Some(Class::Forwarded),
         Some(b'p' | b'x') if is_never_name(name) => Some(Class::Never),
+        Some(b'g') if name == TRACE => return Class::Trace,
         Some(b'm') => is_reserved(name).then_some(Class::Never),
-        Some(b't' | b'k' | b'p' | b'u' | b'f' | b'x') => None,
+        Some(b't' | b'k' | b'p' | b'u' | b'f' | b'x' | b'g') => None,
         _ => return Class::EndToEnd,
     };
     match special {

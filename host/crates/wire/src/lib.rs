@@ -19,6 +19,7 @@ pub mod load;
 pub mod ports;
 pub mod target;
 pub mod token;
+pub mod trace;
 
 pub use exchange::{ConnFacts, Exchange, RequestHead, RequestId, ResponseHead, Scheme};
 pub use fault::{Fault, Kind, NotFound, PluginFault, Side, StartFailure, StartReport};
@@ -26,3 +27,4 @@ pub use framing::Framing;
 pub use load::{InFlight, Load};
 pub use target::CanonicalPath;
 pub use token::PairingToken;
+pub use trace::{Trace, TraceKey};

@@ -105,6 +105,9 @@ pub struct Host {
     pub admin: Setting<Admin>,
     /// Whether changed files of the site are taken up live. Default true.
     pub watch: Setting<bool>,
+    /// The secret, one of `[secrets]`, by which a client is told what becomes of its request.
+    /// Default none: nobody is.
+    pub trace_key: Option<Spanned<String>>,
     /// `[host.limits]`.
     pub limits: Limits,
     /// `[host.plugins]`.
@@ -160,6 +163,7 @@ impl Default for Host {
             escaped_slash: Setting::default_value(EscapedSlash::Pass),
             admin: Setting::default_value(Admin::Auto),
             watch: Setting::default_value(true),
+            trace_key: None,
             limits: Limits::default(),
             plugins: SharedPlugins::default(),
             trust_proxies: Vec::new(),
@@ -180,6 +184,7 @@ impl Host {
             "escaped_slash",
             "admin",
             "watch",
+            "trace_key",
             "limits",
             "plugins",
             "trust",
@@ -208,6 +213,7 @@ impl Host {
             }
         }
         host.watch = reading.boolean_or(keys, "watch", true);
+        host.trace_key = reading.string(keys, "trace_key");
         if let Some(limits) = reading.table(keys, "limits") {
             host.limits = Limits::read(reading, &limits);
         }

@@ -178,9 +178,14 @@ pub(super) fn each<T>(
     found
 }
 
-/// Refuses grants of names that are not declared. One that is declared, and wrongly,
+/// Refuses grants of names that are not declared, and such a `trace_key`. One that is declared, and wrongly,
 /// is told once, where it stands.
-pub(super) fn judge(reading: &mut Reading<'_>, root: &Keys<'_>, plugins: &[Plugin]) {
+pub(super) fn judge(
+    reading: &mut Reading<'_>,
+    root: &Keys<'_>,
+    plugins: &[Plugin],
+    trace_key: Option<&Spanned<String>>,
+) {
     let (stores, limiters, secrets) = (root.below("stores"), root.below("limiters"), root.below("secrets"));
     let upstreams = root.below("upstreams");
     for plugin in plugins {
@@ -193,17 +198,23 @@ pub(super) fn judge(reading: &mut Reading<'_>, root: &Keys<'_>, plugins: &[Plugi
             ("http", &grants.http, "upstreams", &upstreams),
         ] {
             for name in names.iter().filter(|name| !known.contains(&name.value)) {
-                let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                let what = format!(
-                    "`{grant}` names a thing that is not declared: there is no [{table}.{}]",
-                    name.value.escape_debug()
-                );
-                let help = match known.is_empty() {
-                    true => format!("declare it: [{table}.NAME]"),
-                    false => did_you_mean(&name.value, &known),
-                };
-                reading.report.error_at(name.at, what, help);
+                undeclared(reading, grant, name, table, known);
             }
         }
     }
+    if let Some(name) = trace_key.filter(|name| !secrets.contains(&name.value)) {
+        undeclared(reading, "trace_key", name, "secrets", &secrets);
+    }
+}
+
+/// `key` names something that no `[table.NAME]` declares.
+fn undeclared(reading: &mut Reading<'_>, key: &str, name: &Spanned<String>, table: &str, known: &[String]) {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let what =
+        format!("`{key}` names a thing that is not declared: there is no [{table}.{}]", name.value.escape_debug());
+    let help = match known.is_empty() {
+        true => format!("declare it: [{table}.NAME]"),
+        false => did_you_mean(&name.value, &known),
+    };
+    reading.report.error_at(name.at, what, help);
 }

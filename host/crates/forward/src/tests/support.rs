@@ -52,6 +52,7 @@ pub(crate) fn exchange_from(
         headers,
         framing: Framing::None,
         expects_continue: false,
+        trace: None,
     };
     Exchange::new(Arc::new(conn), request, 1)
 }

@@ -197,6 +197,7 @@ fn head(target: &'static str, framing: Framing) -> RequestHead {
         headers: HeaderMap::new(),
         framing,
         expects_continue: false,
+        trace: None,
     }
 }
 
@@ -216,7 +217,7 @@ fn bench(backend: Option<Kind>, act: Act) -> Bench {
         forward: Backend(backend),
         plugins: Scripted(act, Rc::clone(&seen)),
         site: Rule,
-        rules: Rules { path_base: "/app".into() },
+        rules: Rules { path_base: "/app".into(), trace_key: None },
         log: writer.log(),
         counters: Arc::clone(&counters),
     };

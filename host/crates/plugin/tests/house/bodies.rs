@@ -519,3 +519,20 @@ fn much_goes_through_at_flat_memory() {
     // Other tests run in this process at the same time: far below what went through is what counts.
     assert!(resident().saturating_sub(before) < 128 << 20);
 }
+
+#[test]
+fn a_trace_tells_of_bodies_after_the_head_has_gone() {
+    let skips = guest_with("body-trap", |settings| settings.on_fault = OnFault::all(FaultPolicy::Skip));
+    let house = house(vec![guest("body-upper"), guest("whole-edit"), skips]);
+    let trace = std::sync::Arc::new(wire::Trace::default());
+    let mut exchange = upload(Framing::Chunked, &[]);
+    exchange.trace = Some(std::sync::Arc::clone(&trace));
+    let (exchange, step, mut body) = house.body_in(exchange, Pieces::new(&["ab", "c!"]));
+    assert_eq!(told(&step), "continue");
+    drop((exchange, drain(&mut body).expect("whole")));
+    let words = crate::traces::words(&trace);
+    let upper = "body-upper request-body: open*1 replace*2 pass*1 close*1".to_owned();
+    assert!(words.contains(&upper), "{words:?}");
+    assert!(words.contains(&"whole-edit request-whole: replace*1".to_owned()), "{words:?}");
+    assert!(words.iter().any(|word| word.starts_with("body-trap request-body: open*1 ") && word.contains("trap!1")));
+}

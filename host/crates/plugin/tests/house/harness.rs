@@ -143,6 +143,7 @@ pub(crate) fn request(target: &str, fields: &[(&str, &str)]) -> Box<Exchange> {
         headers,
         framing: Framing::None,
         expects_continue: false,
+        trace: None,
     };
     static IDS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     let id = IDS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

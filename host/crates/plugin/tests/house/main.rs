@@ -17,4 +17,5 @@ mod refusals;
 mod shared;
 mod timer;
 mod tokens;
+mod traces;
 mod wasi;

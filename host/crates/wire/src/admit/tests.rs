@@ -184,6 +184,12 @@ fn fields_that_go_no_further() {
         ),
         (true, &[("x-forwarded-proto", "https"), ("connection", "x-forwarded-proto")], ""),
         (true, &[("x-original-host", "a")], "x-original-host: a\n"),
+        (
+            false,
+            &[("gatelodge-trace", "key"), ("Gatelodge-Trace", "k"), ("gatelodge_trace", "key"), ("g", "h")],
+            "g: h\n",
+        ),
+        (true, &[("gatelodge-trace", "key"), ("connection", "gatelodge-trace")], ""),
         (false, &[("authorization", "Basic x"), ("proxy-authorization", "Basic y")], "authorization: Basic x\n"),
     ] {
         let mut all = vec![("host", "x")];
@@ -195,6 +201,14 @@ fn fields_that_go_no_further() {
     let result = run(parts("POST", "/", Version::HTTP_11, &framed), false);
     let Ok(Admitted::Request(head)) = result else { panic!("{result:?}") };
     assert_eq!((head.framing, head.authority.as_bytes()), (Framing::Length(5), &b"x"[..]));
+}
+
+#[test]
+fn a_wish_for_a_trace_is_handed_over_and_never_shown() {
+    let asked = head(&[("host", "x"), ("gatelodge-trace", "a secret"), ("gatelodge-trace", "b")], false);
+    assert_eq!(asked.trace.as_ref().map(HeaderValue::as_bytes), Some(&b"a secret"[..]));
+    assert!(!format!("{asked:?}").contains("a secret"));
+    assert!(head(&[("host", "x")], false).trace.is_none());
 }
 
 fn lines(headers: &HeaderMap) -> String {
