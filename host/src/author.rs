@@ -1,6 +1,7 @@
 //! `gatelodge plugin`: for those who write plugins.
 
 mod folder;
+mod inspect;
 
 use crate::cli::{BuildArgs, PluginArgs, PluginCommand};
 use crate::exit::Exit;
@@ -30,8 +31,11 @@ impl Trouble {
 
 /// Does what was asked for; trouble goes to standard error.
 pub(crate) fn plugin(args: &PluginArgs) -> Exit {
-    let PluginCommand::Build(build) = &args.command;
-    let told = match make(build) {
+    let done = match &args.command {
+        PluginCommand::Build(build) => make(build),
+        PluginCommand::Inspect(inspect) => inspect::tell(inspect),
+    };
+    let told = match done {
         Ok(text) => writeln!(std::io::stdout().lock(), "{text}").map(|()| Exit::Clean),
         Err(trouble) => {
             let help = trouble.help.map(|help| format!("\n  {help}")).unwrap_or_default();

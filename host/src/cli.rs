@@ -135,6 +135,18 @@ pub(crate) struct PluginArgs {
 pub(crate) enum PluginCommand {
     /// Build a plugin's folder, make a component of what a compiler left behind, or check a component
     Build(BuildArgs),
+    /// Tell a component's hooks, what it asks for, and what to grant it
+    Inspect(InspectArgs),
+}
+
+/// Flags of `plugin inspect`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct InspectArgs {
+    /// A component
+    pub(crate) file: PathBuf,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(crate) format: Output,
 }
 
 /// Flags of `plugin build`.
@@ -195,6 +207,8 @@ mod tests {
             ("plugin", Exit::Usage),
             ("plugin build", Exit::Usage),
             ("plugin build x.wasm --wit wit", Exit::Usage),
+            ("plugin inspect", Exit::Usage),
+            ("plugin inspect x.wasm --format xml", Exit::Usage),
             ("plugin --help", Exit::Clean),
         ] {
             assert_eq!(parsed(line).err(), Some(exit), "{line}");

@@ -42,7 +42,7 @@ fn recipe(folder: &Path) -> Result<Recipe, Trouble> {
     let path = folder.join(RECIPE);
     let bytes = fs::read(&path).map_err(|error| Trouble {
         what: format!("cannot read {}: {error}", path.display()),
-        help: Some(format!("a folder is built by its {RECIPE}; `gatelodge plugin new` makes one to begin with")),
+        help: Some(format!("a folder is built by its {RECIPE}: begin with a copy of one of examples/plugins")),
     })?;
     let file = File { path: path.display().to_string(), bytes };
     let recipe = Source::decode(&file).map_err(|problem| problem.to_string());

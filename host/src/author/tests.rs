@@ -1,7 +1,8 @@
 use super::*;
 use tempfile::TempDir;
 
-const MODULE: &str = "(module (memory (export \"memory\") 1)
+/// The smallest module with a hook.
+pub(super) const MODULE: &str = "(module (memory (export \"memory\") 1)
     (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) i32.const 64)
     (func (export \"gatelodge_plugin_lifecycle_configure\") (result i32) i32.const 0)
     (func (export \"gatelodge_plugin_request_head_handle\") (param i32 i32) (result i32) i32.const 0))";

@@ -84,7 +84,7 @@ pub use digest::sha256_hex;
 pub use engine::{Allocator, EngineSettings, PluginEngine};
 pub use jose::KeySets;
 pub use limiter::LimiterSettings;
-pub use link::CONTRACT;
+pub use link::{CONTRACT, grant_line};
 pub use log::{Level, LogSink};
 pub use manifest::{Manifest, SECTION as MANIFEST_SECTION};
 pub use metrics::{FaultCount, Kind as MetricKind, MetricSnapshot, Metrics, TickCount, Value as MetricValue};

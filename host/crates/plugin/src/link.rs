@@ -115,6 +115,16 @@ fn offer(interface: &str, grants: Grants, names: &GrantedNames) -> Offer {
     }
 }
 
+/// The line of `[plugin.grants]` that opens an interface of the contract, by its short name;
+/// `None` where nothing has to be granted.
+#[must_use]
+pub fn grant_line(interface: &str) -> Option<&'static str> {
+    match offer(interface, Grants::default(), &GrantedNames::default()) {
+        Offer::Granted { line, .. } => Some(line),
+        Offer::Always | Offer::Unknown => None,
+    }
+}
+
 /// Compares all imports and exports with what is offered.
 ///
 /// # Errors

@@ -23,6 +23,9 @@ pub enum Error {
     /// A world was named for a component.
     #[error("this is a component already, so there is nothing to do for the world \"{0}\"")]
     WorldOfComponent(String),
+    /// A core module where only a component will do.
+    #[error("this is a core module, not yet a component")]
+    Core,
     /// No such world.
     #[error("there is no world \"{name}\"")]
     UnknownWorld {
@@ -76,6 +79,7 @@ impl Error {
                  `gatelodge_plugin_request_head_handle`; or name the world that it was made for: --world header-plugin"
             ),
             Self::WorldTwice(_) | Self::WorldOfComponent(_) => "leave the world out".to_owned(),
+            Self::Core => "make one of it: gatelodge plugin build FILE".to_owned(),
             Self::UnknownWorld { known, .. } => format!("there are: {known}"),
             Self::WrongVersion { .. } => format!("build it against {PACKAGE}@{VERSION}, the WIT that this program has"),
             Self::Foreign(names) if names.contains("env.") => {

@@ -1,11 +1,6 @@
 use super::*;
+use crate::author::tests::MODULE;
 use tempfile::TempDir;
-
-/// A module as a tool leaves it, beside a recipe.
-const MODULE: &str = "(module (memory (export \"memory\") 1)
-    (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) i32.const 64)
-    (func (export \"gatelodge_plugin_lifecycle_configure\") (result i32) i32.const 0)
-    (func (export \"gatelodge_plugin_request_head_handle\") (param i32 i32) (result i32) i32.const 0))";
 
 fn plugin(recipe: &str) -> TempDir {
     let folder = TempDir::new().expect("a temporary folder can be made");
@@ -76,5 +71,5 @@ fn a_folder_that_cannot_be_built_says_why() {
     }
     let empty = TempDir::new().unwrap();
     let told = told(empty.path());
-    assert!(told.contains("plugin.toml") && told.contains("gatelodge plugin new"), "{told}");
+    assert!(told.contains("plugin.toml") && told.contains("examples/plugins"), "{told}");
 }
