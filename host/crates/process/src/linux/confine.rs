@@ -55,10 +55,12 @@ pub(crate) enum Step {
     Memory,
     /// `cpu.max`.
     Cpu,
+    /// The order, which can't be read.
+    Order,
 }
 
 impl Step {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Execute,
         Self::Directory,
         Self::OpenFiles,
@@ -72,6 +74,7 @@ impl Step {
         Self::Cgroup,
         Self::Memory,
         Self::Cpu,
+        Self::Order,
     ];
 
     /// The step of a number on the stream.

@@ -7,6 +7,7 @@
 //! the other side is gone.
 
 use super::confine::{Confine, Step};
+use crate::event::Ended;
 use crate::settings::Identity;
 use std::ffi::OsString;
 use std::io::{Error, ErrorKind, Read, Result, Write};
@@ -150,6 +151,8 @@ pub(crate) enum Report {
     Started(u32),
     /// There is no room for a process; an `errno`.
     NoProcess(i32),
+    /// The process that was to become the program ended so before it could.
+    NoStage(Ended),
     /// The system refused a step, with this `errno`.
     Refused(Step, i32),
     /// The started process left with this code.
@@ -165,6 +168,8 @@ impl Report {
         let (tag, value) = match self {
             Self::Started(pid) => (b'S', i64::from(pid)),
             Self::NoProcess(errno) => (b'D', errno.into()),
+            Self::NoStage(Ended::Code(code)) => (b'N', code.into()),
+            Self::NoStage(Ended::Signal(signal)) => (b'M', signal.into()),
             Self::Refused(step, errno) => (b'R', i64::from(step as u8) << 32 | i64::from(errno)),
             Self::Exited(code) => (b'X', code.into()),
             Self::Signalled(signal) => (b'Y', signal.into()),
@@ -184,6 +189,8 @@ impl Report {
         match tag {
             b'S' => u32::try_from(value).ok().map(Self::Started),
             b'D' => small.map(Self::NoProcess),
+            b'N' => small.map(Ended::Code).map(Self::NoStage),
+            b'M' => small.map(Ended::Signal).map(Self::NoStage),
             b'R' => {
                 let step = Step::of(u8::try_from(value >> 32).ok()?)?;
                 Some(Self::Refused(step, i32::try_from(value & 0xffff_ffff).ok()?))
@@ -199,6 +206,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::{LAUNCH_BYTES_MAX, Launch, Report};
+    use crate::event::Ended;
     use crate::linux::confine::{Confine, Step};
 
     #[test]
@@ -206,6 +214,8 @@ mod tests {
         for report in [
             Report::Started(4_000_000),
             Report::NoProcess(2),
+            Report::NoStage(Ended::Code(1)),
+            Report::NoStage(Ended::Signal(9)),
             Report::Refused(Step::Execute, 13),
             Report::Refused(Step::Cpu, i32::MAX),
             Report::Exited(255),

@@ -245,7 +245,9 @@ pub(super) fn refused(identity: &Identity, step: Step, e: &Error) -> String {
         Step::Cgroup => {
             return format!("The application could not be put into a control group of its own: {e}. {CONTROLLERS}");
         }
-        Step::Tie | Step::Execute | Step::Directory => return format!("The application could not be started: {e}."),
+        Step::Tie | Step::Order | Step::Execute | Step::Directory => {
+            return format!("The application could not be started: {e}.");
+        }
     };
     format!("{key} = {value} in {TABLE}: the system refuses it: {e}. {instead}")
 }

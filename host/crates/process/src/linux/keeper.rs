@@ -60,8 +60,13 @@ fn keep(path: Option<&Path>) -> Result<(), Error> {
     let stage = Stage::begin();
     let group = stage.as_ref().ok().zip(path).and_then(|(stage, path)| grouped(path, stage.pid()));
     let parted = match await_order(&control, stage.as_ref().ok()) {
-        Ok(order) => serve(&control, &order, stage, group.as_ref(), path)?,
-        Err(parted) => {
+        Awaited::Order(order) => serve(&control, &order, stage, group.as_ref(), path)?,
+        Awaited::StageGone => {
+            // A host that has just sent the order is told; another one does not read it.
+            stage.map_or(Ok(()), |stage| (&control).write_all(&stage.lost().encode()))?;
+            Parted::Done
+        }
+        Awaited::Nothing(parted) => {
             drop(stage);
             parted
         }
@@ -86,25 +91,32 @@ enum Parted {
     Lost,
 }
 
-/// Waits for the order; or how it came to be without one.
-fn await_order(control: &UnixStream, stage: Option<&Stage>) -> Result<Vec<u8>, Parted> {
+/// What a keeper's waiting led to.
+enum Awaited {
+    Order(Vec<u8>),
+    /// Without its stage a keeper is of no use: the host gets another one.
+    StageGone,
+    Nothing(Parted),
+}
+
+/// Waits for the order.
+fn await_order(control: &UnixStream, stage: Option<&Stage>) -> Awaited {
     let end = stage.and_then(Stage::end);
     let mut watched: Vec<PollFd<'_>> =
         std::iter::once(control.as_fd()).chain(end).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
     loop {
         match poll(&mut watched, None) {
             Err(Errno::INTR) => {}
-            Err(_) => return Err(Parted::Done),
+            Err(_) => return Awaited::Nothing(Parted::Done),
             Ok(_) if watched.first().is_some_and(|control| !control.revents().is_empty()) => break,
-            // A keeper without its stage is of no use: the host gets another one.
-            Ok(_) => return Err(Parted::Done),
+            Ok(_) => return Awaited::StageGone,
         }
     }
     let mut first = [0];
     match (&*control).read_exact(&mut first) {
-        Ok(()) if first == [LAUNCH] => Launch::read(control).map_err(|_| Parted::Lost),
-        Ok(()) => Err(Parted::Done),
-        Err(_) => Err(Parted::Lost),
+        Ok(()) if first == [LAUNCH] => Launch::read(control).map_or(Awaited::Nothing(Parted::Lost), Awaited::Order),
+        Ok(()) => Awaited::Nothing(Parted::Done),
+        Err(_) => Awaited::Nothing(Parted::Lost),
     }
 }
 

@@ -63,8 +63,11 @@ impl Kept {
             // It died this very moment.
         }
         let (mut kept, output) = kept(fresh()?)?;
-        kept.hand(&order).await?;
-        Ok((kept, output))
+        match kept.hand(&order).await {
+            Ok(()) => Ok((kept, output)),
+            // One that could not take it has left word why.
+            Err(e) => Err(if let News::NoProcess(why) = kept.news().await { why } else { e }),
+        }
     }
 
     fn of(
@@ -125,11 +128,15 @@ impl Kept {
             match Report::decode(self.partial) {
                 Some(Report::Started(pid)) => return News::Started(pid),
                 Some(Report::NoProcess(errno)) => return News::NoProcess(Error::from_raw_os_error(errno)),
+                Some(Report::NoStage(ended)) => {
+                    let text = format!("the process that was to become the program ended with {ended} before it could");
+                    return News::NoProcess(Error::other(text));
+                }
                 Some(Report::Refused(step, errno)) => {
                     let e = Error::from_raw_os_error(errno);
                     return match step {
                         Step::Execute => News::NoProgram(explain(&self.program, e)),
-                        Step::Directory | Step::Tie => News::NoProcess(e),
+                        Step::Directory | Step::Tie | Step::Order => News::NoProcess(e),
                         _ => News::Refused(refused(&self.identity, step, &e)),
                     };
                 }

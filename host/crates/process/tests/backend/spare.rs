@@ -1,7 +1,12 @@
 //! The keeper that waits for the next start.
 
 use crate::harness::{House, PATIENCE, eventually};
-use crate::tree::{kill, parent};
+use crate::tree::{kill, parent, send};
+use gatelodge_process::Event;
+use rustix::process::Signal;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -115,4 +120,54 @@ async fn a_spare_made_for_other_settings_is_not_used() {
     house.control.replace(None, gatelodge_process::Why::Asked).await.unwrap();
     assert_eq!(parent(house.pids().0), third);
     house.stop().await;
+}
+
+#[tokio::test]
+async fn a_stage_that_is_lost_with_its_order_is_told_and_no_exit_of_the_app() {
+    let mut house = house("");
+    let spare = spare(&house).await;
+    let [stage] = waiting(spare).try_into().unwrap();
+    // Stopped, it can't become the application before it is killed.
+    send(stage, Signal::STOP);
+    house.signal(wire::ports::BackendSignal::Wake).await;
+    eventually("the keeper has the order", PATIENCE, || comm(spare) == "gatelodge-keep").await;
+    kill(stage);
+    // The second attempt has another keeper.
+    house.up().await;
+    let events = house.events.lock().unwrap().clone();
+    let failed: Vec<_> = events.iter().filter(|event| matches!(event, Event::AttemptFailed { .. })).collect();
+    let [Event::AttemptFailed { summary, retry: true, .. }] = failed.as_slice() else { panic!("{events:?}") };
+    let words = "the process that was to become the program ended with signal 9";
+    assert!(summary.contains(words), "{summary}");
+    house.stop().await;
+}
+
+/// A stage as a keeper would start it, told that its keeper is `keeper`; what it said
+/// until its end, and how it ended.
+fn stage(keeper: u32, order: &[u8]) -> (Vec<u8>, Option<i32>) {
+    let (mut control, theirs) = UnixStream::pair().unwrap();
+    let mut stage = std::process::Command::new(crate::harness::PROBE)
+        .args([gatelodge_process::KEEPER_ARGUMENT, "execute", &keeper.to_string()])
+        .stdin(OwnedFd::from(theirs))
+        .spawn()
+        .unwrap();
+    // One that refuses before it reads may be gone already.
+    let _ = control.write_all(order).and_then(|()| control.shutdown(std::net::Shutdown::Write));
+    let mut said = Vec::new();
+    let _ = control.read_to_end(&mut said);
+    (said, stage.wait().unwrap().code())
+}
+
+#[test]
+fn a_stage_says_why_it_does_not_become_the_app() {
+    const TIE: u8 = 9;
+    const ORDER: u8 = 13;
+    let verdict =
+        |step: u8, errno: rustix::io::Errno| [[step].as_slice(), &errno.raw_os_error().to_le_bytes()].concat();
+    // The first process of the system is not its parent.
+    assert_eq!(stage(1, b""), (verdict(TIE, rustix::io::Errno::SRCH), Some(1)));
+    // An order that is cut short, and one that can't be understood.
+    for order in [b"\x08\0\0\0cut".as_slice(), b"\x04\0\0\0\xff\xff\xff\xff"] {
+        assert_eq!(stage(std::process::id(), order), (verdict(ORDER, rustix::io::Errno::BADMSG), Some(1)), "{order:?}");
+    }
 }

@@ -9,7 +9,7 @@ use wire::ports::BackendSignal;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn send(pid: u32, signal: Signal) {
+pub(crate) fn send(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     kill_process(pid, signal).unwrap();
 }
