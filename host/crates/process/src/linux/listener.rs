@@ -1,6 +1,6 @@
 //! Who listens where, from the listening sockets and the descriptors of the tree.
 
-use super::sockets::{Listener, listeners};
+use super::sockets::{Listener, SYSTEM, Sources};
 use super::tree::descendants;
 use crate::report::Sighting;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -11,7 +11,7 @@ use tokio::io::unix::AsyncFd;
 
 /// Whether anybody listens on the port, on any address of either family.
 pub(crate) fn is_listening(port: u16) -> bool {
-    listeners(Some(port)).iter().any(|l| l.addr.port() == port)
+    SYSTEM.is_listening(port)
 }
 
 /// Looks who listens on `port`: a descendant of `keeper`, or somebody else.
@@ -19,14 +19,40 @@ pub(crate) fn is_listening(port: u16) -> bool {
 /// `likely` is a descendant that is known to live; it is asked first, and mostly
 /// it is the one. The tree is only walked if it isn't, and if there is a listener.
 pub(crate) fn look(keeper: u32, likely: Option<u32>, port: u16) -> Sighting {
-    let mut candidates: Vec<Listener> =
-        listeners(Some(port)).into_iter().filter(|l| l.addr.port() == port && reaches_loopback(l.addr.ip())).collect();
-    if candidates.is_empty() {
-        return Sighting::Nobody;
+    SYSTEM.look(keeper, likely, port)
+}
+
+/// Where descendants of `keeper` listen that [`look`] doesn't count: on other
+/// ports, or on addresses that loopback doesn't reach.
+pub(crate) fn other_ports(keeper: u32, port: u16) -> Vec<SocketAddr> {
+    SYSTEM.other_ports(tree(keeper), port)
+}
+
+impl Sources {
+    fn is_listening(self, port: u16) -> bool {
+        self.listeners(Some(port)).iter().any(|l| l.addr.port() == port)
     }
-    candidates.sort_by_key(|l| rank(l.addr.ip()));
-    let told = likely.and_then(|pid| judge(&candidates, &sockets([pid]), port));
-    told.or_else(|| judge(&candidates, &sockets(tree(keeper)), port)).unwrap_or(Sighting::Foreign)
+
+    fn look(self, keeper: u32, likely: Option<u32>, port: u16) -> Sighting {
+        let reached = |l: &Listener| l.addr.port() == port && reaches_loopback(l.addr.ip());
+        let mut candidates: Vec<Listener> = self.listeners(Some(port)).into_iter().filter(reached).collect();
+        if candidates.is_empty() {
+            return Sighting::Nobody;
+        }
+        candidates.sort_by_key(|l| rank(l.addr.ip()));
+        let told = likely.and_then(|pid| judge(&candidates, &sockets([pid]), port));
+        told.or_else(|| judge(&candidates, &sockets(tree(keeper)), port)).unwrap_or(Sighting::Foreign)
+    }
+
+    fn other_ports(self, tree: impl IntoIterator<Item = u32>, port: u16) -> Vec<SocketAddr> {
+        let owned: HashSet<u64> = sockets(tree).into_iter().map(|(_, inode)| inode).collect();
+        let all = self.listeners(None).into_iter();
+        let mut others: Vec<_> = all.filter(|l| owned.contains(&l.inode)).map(|l| l.addr).collect();
+        others.retain(|addr| addr.port() != port || !reaches_loopback(addr.ip()));
+        others.sort();
+        others.dedup();
+        others
+    }
 }
 
 /// The sighting if all candidates are owned, best first.
@@ -39,17 +65,6 @@ fn judge(candidates: &[Listener], owned: &[(u32, u64)], port: u16) -> Option<Sig
 
 fn tree(keeper: u32) -> impl Iterator<Item = u32> {
     descendants(keeper).into_iter().map(|process| process.pid)
-}
-
-/// Where descendants of `keeper` listen that [`look`] doesn't count: on other
-/// ports, or on addresses that loopback doesn't reach.
-pub(crate) fn other_ports(keeper: u32, port: u16) -> Vec<SocketAddr> {
-    let owned: HashSet<u64> = sockets(tree(keeper)).into_iter().map(|(_, inode)| inode).collect();
-    let mut others: Vec<_> = listeners(None).into_iter().filter(|l| owned.contains(&l.inode)).map(|l| l.addr).collect();
-    others.retain(|addr| addr.port() != port || !reaches_loopback(addr.ip()));
-    others.sort();
-    others.dedup();
-    others
 }
 
 /// Tells when a process has ended.
@@ -118,9 +133,10 @@ fn has_loopback_v6() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Listener, judge, look, other_ports};
+    use super::{Listener, SYSTEM, Sources, judge, look, other_ports};
     use crate::report::Sighting;
-    use std::net::TcpListener;
+    use std::io::{Error, ErrorKind};
+    use std::net::{SocketAddr, TcpListener};
 
     #[test]
     fn one_stranger_among_the_listeners_is_enough() {
@@ -150,5 +166,52 @@ mod tests {
             assert!(std::time::Instant::now() < deadline);
             std::thread::yield_now();
         }
+    }
+
+    /// The kernel as it is asked here, and as it is where it refuses or breaks off.
+    const KERNELS: [(&str, Sources); 3] = [
+        ("answers", SYSTEM),
+        ("refuses", Sources { kernel: |_| Err(Error::from_raw_os_error(1)), ..SYSTEM }),
+        ("breaks off", Sources { kernel: |_| Err(ErrorKind::InvalidData.into()), ..SYSTEM }),
+    ];
+
+    #[test]
+    fn the_table_is_read_where_the_kernel_does_not_answer() {
+        let me = std::process::id();
+        let nobody = u32::MAX;
+        let bound = |at: &str| TcpListener::bind(at).ok().map(|l| (l.local_addr().unwrap(), l));
+        // Without IPv6 two of them are not there.
+        let mine: Vec<(SocketAddr, TcpListener)> =
+            ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"].into_iter().filter_map(bound).collect();
+        assert!(mine.len() >= 2);
+        for (name, sources) in KERNELS {
+            for (addr, _) in &mine {
+                let port = addr.port();
+                assert!(sources.is_listening(port), "{name}: {addr}");
+                let seen = sources.look(nobody, Some(me), port);
+                assert!(matches!(seen, Sighting::Ours { pid, .. } if pid == me), "{name}: {addr} {seen:?}");
+                assert_eq!(sources.look(nobody, None, port), Sighting::Foreign, "{name}: {addr}");
+                let others = sources.other_ports([me], port);
+                let expected = mine.iter().map(|(addr, _)| addr).filter(|other| other.port() != port);
+                assert!(expected.into_iter().all(|other| others.contains(other)), "{name}: {addr} {others:?}");
+                assert!(others.iter().all(|other| other.port() != port), "{name}: {addr} {others:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_one_of_both_is_asked() {
+        let at = |port: u16| Listener { addr: ([127, 0, 0, 1], port).into(), inode: 1 };
+        let told = Sources { kernel: |_| Ok(Vec::new()), table: || panic!("the kernel has answered") };
+        assert_eq!(told.listeners(Some(80)), []);
+        assert_eq!(told.look(u32::MAX, None, 80), Sighting::Nobody);
+        let refused = Sources {
+            kernel: |_| Err(ErrorKind::PermissionDenied.into()),
+            table: || vec![Listener { addr: ([127, 0, 0, 1], 81).into(), inode: 1 }],
+        };
+        // The table holds all ports, whichever was asked for.
+        assert_eq!(refused.listeners(Some(80)), [at(81)]);
+        assert_eq!(refused.look(u32::MAX, None, 80), Sighting::Nobody);
+        assert_eq!(refused.look(u32::MAX, None, 81), Sighting::Foreign);
     }
 }

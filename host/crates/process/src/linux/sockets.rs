@@ -11,9 +11,23 @@ pub(super) struct Listener {
     pub(super) inode: u64,
 }
 
-/// All listening TCP sockets of both families; with a port at least those on it.
-pub(super) fn listeners(port: Option<u16>) -> Vec<Listener> {
-    netlink::listeners(port).unwrap_or_else(|_| from_table())
+/// Who is asked for listening sockets.
+#[derive(Clone, Copy)]
+pub(super) struct Sources {
+    /// The kernel's own answer; with a port at least those on it.
+    pub(super) kernel: fn(Option<u16>) -> std::io::Result<Vec<Listener>>,
+    /// The table that is read where the kernel refuses, or breaks off.
+    pub(super) table: fn() -> Vec<Listener>,
+}
+
+/// This system.
+pub(super) const SYSTEM: Sources = Sources { kernel: netlink::listeners, table: from_table };
+
+impl Sources {
+    /// All listening TCP sockets of both families; with a port at least those on it.
+    pub(super) fn listeners(self, port: Option<u16>) -> Vec<Listener> {
+        (self.kernel)(port).unwrap_or_else(|_| (self.table)())
+    }
 }
 
 /// The same from `/proc/net/tcp`, where the kernel doesn't tell otherwise.
