@@ -1,7 +1,7 @@
 //! Systems where no backend can be supervised: every start fails, saying so.
 
 use crate::report::{News, Sighting};
-use crate::settings::{Identity, Settings};
+use crate::settings::{Identity, Settings, Ungranted};
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::{Error, ErrorKind};
@@ -87,8 +87,8 @@ pub(crate) struct Resolved {
 ///
 /// # Errors
 /// A sentence that says what to leave out.
-pub fn check_identity(identity: &Identity) -> Result<(), String> {
-    resolve_identity(identity).map(|_| ())
+pub fn check_identity(identity: &Identity) -> Result<(), Vec<Ungranted>> {
+    resolve_identity(identity).map(|_| ()).map_err(|what| vec![Ungranted { setting: "identity", what }])
 }
 
 /// Accepts no identity but the host's own.

@@ -54,7 +54,9 @@ use linux as platform;
 pub use control::{AppState, Control, InstanceState, InstanceStatus, LastExit, NotReplaced, Replaced, Status};
 pub use event::{Ended, Event, Events, Why};
 pub use platform::{check_identity, keeper_main};
-pub use settings::{BackOff, Health, Identity, OutputSettings, Recycle, Section, Settings, Site, StartMode, WarmUp};
+pub use settings::{
+    BackOff, Health, Identity, OutputSettings, Recycle, Section, Settings, Site, StartMode, Ungranted, WarmUp,
+};
 pub use supervisor::{StopOutcome, StopReport, Supervisor};
 
 /// The hidden first argument that makes the host's executable the keeper of one

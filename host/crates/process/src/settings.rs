@@ -163,6 +163,15 @@ pub struct Identity {
     pub cpu_percent_max: Option<u32>,
 }
 
+/// A setting of [`Identity`] that the system will not grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ungranted {
+    /// The field's name.
+    pub setting: &'static str,
+    /// A sentence that says what was asked, why the system won't, and what to write instead.
+    pub what: String,
+}
+
 /// What becomes of the application's output beside the last lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputSettings {

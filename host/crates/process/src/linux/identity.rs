@@ -3,7 +3,7 @@
 use super::accounts::{Account, Accounts, number};
 use super::cgroup::Groups;
 use super::confine::{Confine, Step};
-use crate::settings::Identity;
+use crate::settings::{Identity, Ungranted};
 use rustix::process::{Resource, getegid, geteuid, getpriority_process, getrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 use std::io::Error;
@@ -12,12 +12,39 @@ use std::io::Error;
 const TABLE: &str = "[host.backend.identity]";
 
 /// Looks whether the system would start an application so, without starting one.
+/// It is asked for the user and within the control group that this process has.
 ///
 /// # Errors
-/// A sentence that says what was asked, why the system won't, and what to write
-/// instead.
-pub fn check(identity: &Identity) -> Result<(), String> {
-    resolve(identity).map(|_| ())
+/// Everything that it would refuse. A limit that depends on a user who is refused
+/// is not looked at.
+pub fn check(identity: &Identity) -> Result<(), Vec<Ungranted>> {
+    let none = Identity::default;
+    let who = Identity { user: identity.user.clone(), group: identity.group.clone(), ..none() };
+    let mut ungranted = Vec::new();
+    let mut look = |setting, part: &Identity| match resolve(part) {
+        Ok(_) => true,
+        Err(what) => {
+            ungranted.push(Ungranted { setting, what });
+            false
+        }
+    };
+    // Where both are wrong the user is told first, and then the group.
+    let whose = if resolve(&who).is_err_and(|what| what.starts_with("group")) { "group" } else { "user" };
+    if look(whose, &who) {
+        look("processes_max", &Identity { processes_max: identity.processes_max, ..who });
+    }
+    for (setting, part) in [
+        ("umask", Identity { umask: identity.umask, ..none() }),
+        ("nice", Identity { nice: identity.nice, ..none() }),
+        ("open_files_max", Identity { open_files_max: identity.open_files_max, ..none() }),
+        ("address_space_bytes_max", Identity { address_space_bytes_max: identity.address_space_bytes_max, ..none() }),
+        ("core_bytes_max", Identity { core_bytes_max: identity.core_bytes_max, ..none() }),
+        ("memory_bytes_max", Identity { memory_bytes_max: identity.memory_bytes_max, ..none() }),
+        ("cpu_percent_max", Identity { cpu_percent_max: identity.cpu_percent_max, ..none() }),
+    ] {
+        look(setting, &part);
+    }
+    if ungranted.is_empty() { Ok(()) } else { Err(ungranted) }
 }
 
 /// An identity in numbers.

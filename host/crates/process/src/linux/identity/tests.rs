@@ -1,6 +1,6 @@
 use super::{Account, CapabilitySet, Confine, Host, check, controllers, refused, resolve};
 use crate::linux::confine::Step;
-use crate::settings::Identity;
+use crate::settings::{Identity, Ungranted};
 use std::io::Error;
 
 fn stranger() -> Host {
@@ -25,13 +25,34 @@ fn what_nobody_can_have_is_refused_in_words() {
         (Identity { open_files_max: Some(u64::MAX), ..none() }, "Write at most"),
     ];
     for (identity, expected) in cases {
-        let told = check(&identity).unwrap_err();
+        let told = resolve(&identity).map(|_| ()).unwrap_err();
         assert!(told.contains(expected), "{told}");
+        let [one] = &check(&identity).unwrap_err()[..] else { panic!("{identity:?}") };
+        assert_eq!(one.what, told);
+        assert!(told.starts_with(&format!("{} = ", one.setting)), "{one:?}");
     }
     for identity in [none(), Identity { nice: Some(19), umask: Some(0o777), open_files_max: Some(16), ..none() }] {
         assert_eq!(check(&identity), Ok(()));
     }
     assert!(resolve(&none()).is_ok_and(|r| r.confine == Confine::default() && r.variables.is_empty()));
+}
+
+#[test]
+fn all_that_is_refused_is_told_at_once() {
+    let all = Identity {
+        group: Some("no-such-group".into()),
+        umask: Some(0o1000),
+        nice: Some(20),
+        open_files_max: Some(u64::MAX),
+        processes_max: Some(1),
+        core_bytes_max: Some(0),
+        ..Identity::default()
+    };
+    let settings = |identity: &Identity| -> Vec<&str> {
+        check(identity).unwrap_err().into_iter().map(|ungranted| ungranted.setting).collect()
+    };
+    assert_eq!(settings(&all), ["group", "umask", "nice", "open_files_max"]);
+    assert_eq!(settings(&Identity { user: Some("no-such-user".into()), ..all }).first(), Some(&"user"));
 }
 
 #[test]
@@ -82,7 +103,8 @@ fn controllers_are_there_or_the_start_is_refused() {
         Ok(()) => assert_eq!(check(&identity), Ok(())),
         Err(told) => {
             assert!(told.starts_with("memory_bytes_max = 1073741824") && told.contains("Delegate=yes"), "{told}");
-            assert_eq!(check(&identity), Err(told));
+            let setting = "memory_bytes_max";
+            assert_eq!(check(&identity), Err(vec![Ungranted { setting, what: told }]));
         }
     }
 }
