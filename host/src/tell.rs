@@ -5,6 +5,9 @@ use observe::{Level, Log};
 use process::Event;
 
 mod fleet;
+mod output;
+
+use output::last_output;
 
 /// Writes the process room's events to the log.
 pub(crate) fn process_event(log: &Log, event: &Event) {
@@ -27,11 +30,13 @@ fn describe(event: &Event) -> Told {
             "starting the application".into(),
             vec![field("start", start), field("attempt", attempt)],
         ),
-        Event::AttemptFailed { start, attempt, failure, summary, command, port, retry } => {
+        Event::AttemptFailed { start, attempt, failure, summary, command, port, ended, last_lines, retry } => {
             let mut fields = vec![field("start", start), field("attempt", attempt), field("reason", &failure.as_str())];
             fields.push(field("command", command));
+            fields.extend(ended.map(|ended| field("ended", &ended)));
             fields.extend(port.map(|port| field("port", &port)));
             fields.push(field("retry", retry));
+            fields.extend(last_output(last_lines));
             (Level::Warn, "backend-attempt-failed", summary.clone(), fields)
         }
         Event::Ready { start, pid, listening_pid, port, elapsed } => (
@@ -95,7 +100,7 @@ fn describe(event: &Event) -> Told {
             fields.extend(report.port.map(|port| field("port", &port)));
             fields.push(field("attempts", &report.attempts));
             fields.push(field("elapsed_ms", &report.elapsed.as_millis()));
-            fields.push(field("last_output", &report.last_lines.join("\n")));
+            fields.extend(last_output(&report.last_lines));
             (Level::Error, "backend-start-failed", report.summary.clone(), fields)
         }
         Event::Ended { pid, port, ended, asked } => {

@@ -1,6 +1,6 @@
 //! Events of replacement, health and rest.
 
-use super::Told;
+use super::{Told, last_output};
 use observe::Level;
 use process::{Event, Why};
 
@@ -37,7 +37,7 @@ pub(super) fn describe(event: &Event) -> Told {
         Event::NotReplaced { why, report } => {
             let mut fields = because(why);
             fields.push(field("reason", &report.failure.as_str()));
-            fields.push(field("last_output", &report.last_lines.join("\n")));
+            fields.extend(last_output(&report.last_lines));
             let message = format!("no replacement, what ran before goes on: {}", report.summary);
             (Level::Error, "backend-not-replaced", message, fields)
         }

@@ -33,6 +33,8 @@ fn all() -> Vec<Event> {
             summary: "s".to_owned(),
             command: "c".to_owned(),
             port: Some(4000),
+            ended,
+            last_lines: vec!["boom".to_owned()],
             retry: true,
         },
         Event::Ready { start: 1, pid: 2, listening_pid: 3, port: 4000, elapsed: Duration::from_millis(5) },
@@ -102,6 +104,21 @@ fn a_failed_start_tells_all_of_its_report() {
     ] {
         assert_eq!(value(name), Some(expected), "{name}");
     }
+}
+
+#[test]
+fn a_failed_attempt_tells_what_was_printed() {
+    let event = all().into_iter().find(|event| event.id() == 1000).unwrap();
+    let (_, name, _, fields) = describe(&event);
+    assert_eq!(name, "backend-attempt-failed");
+    let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["start", "attempt", "reason", "command", "ended", "port", "retry", "last_output"]);
+    assert_eq!(fields.last().map(|(_, value)| value.as_str()), Some("boom"));
+    // The page of events names the same.
+    let row =
+        include_str!("../../../docs/configuration.md").lines().find(|line| line.contains("`backend-attempt-failed`"));
+    let told = row.and_then(|row| row.rsplit(" | ").next()).unwrap_or_default();
+    assert_eq!(told.trim_end_matches(" |").replace('`', ""), names.join(", "));
 }
 
 #[test]

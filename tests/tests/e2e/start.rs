@@ -39,6 +39,12 @@ fn an_exit_is_told_with_code_command_and_last_output() {
     assert_eq!(starts.len(), 2, "two attempts are made");
     assert_ne!(starts[0].port, starts[1].port);
     assert_ne!(starts[0].token, starts[1].token);
+    for (attempt, start) in (1..).zip(&starts) {
+        let line = host.wait_line(&format!("attempt={attempt} "));
+        for part in ["backend-attempt-failed", "boom went the app", "exit code 3", PROBE, &start.port.to_string()] {
+            assert!(line.contains(part), "{part} is not in: {line}");
+        }
+    }
     host.stop(&site);
 }
 

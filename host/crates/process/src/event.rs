@@ -73,6 +73,10 @@ pub enum Event {
         command: String,
         /// The port it was given.
         port: Option<u16>,
+        /// How the started process ended, if it did by itself.
+        ended: Option<Ended>,
+        /// What it had printed, as [`wire::StartReport::last_lines`].
+        last_lines: Vec<String>,
         /// Whether another attempt follows.
         retry: bool,
     },

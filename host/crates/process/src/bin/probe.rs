@@ -17,6 +17,7 @@ mod probe {
     use gatelodge_process::{Control, Event, KEEPER_ARGUMENT, Settings, Supervisor, Why, keeper_main};
     use std::fmt::Write as _;
     use std::io::Write as _;
+    use std::os::fd::AsFd as _;
     use std::process::ExitCode;
     use std::time::Duration;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -73,7 +74,9 @@ mod probe {
         /// `setsid`, `setpgid`, `record=FILE`, `print=TEXT`, `eprint=TEXT`, `print-token`,
         /// `spam-mb=N`, `child=WORDS` (comma for blank, plus for comma), `delay-ms=N`, `exit=N`,
         /// `never`, `port=N`, `address=IP`, `stop=STATUS`, `ignore-term`,
-        /// `sick=FILE` (`/health` answers 503 while it is there), `hog-mb=N`.
+        /// `sick=FILE` (`/health` answers 503 while it is there), `hog-mb=N`, `stay`
+        /// (after `GET /hand-over`, which gives the listener to a child), `inherit`
+        /// (listens on its standard input: the child of that).
         async fn play(&self) -> Outcome {
             // Set up before anything is told, so that no test can be too early.
             let mut term = self.has("ignore-term").then(|| signal(SignalKind::terminate())).transpose()?;
@@ -160,11 +163,15 @@ mod probe {
             let variable = ["ASPNETCORE_PORT", "HTTP_PLATFORM_PORT"].into_iter().find_map(|n| std::env::var(n).ok());
             let port = self.value("port").map(str::to_owned).or(variable).ok_or("no port")?;
             let address = self.value("address").unwrap_or("127.0.0.1");
-            let listener = TcpListener::bind(format!("{address}:{port}")).await?;
+            let listener = if self.has("inherit") {
+                TcpListener::from_std(std::io::stdin().as_fd().try_clone_to_owned()?.into())?
+            } else {
+                TcpListener::bind(format!("{address}:{port}")).await?
+            };
             self.record(&format!("listening {port}\n"))?;
-            let (stop, mut stopping) = mpsc::channel::<()>(1);
+            let (stop, mut stopping) = mpsc::channel(1);
             let mut tasks = tokio::task::JoinSet::new();
-            loop {
+            let last = loop {
                 tokio::select! {
                     accepted = listener.accept() => {
                         let (stream, _) = accepted?;
@@ -173,14 +180,29 @@ mod probe {
                         let sick = self.value("sick").map(str::to_owned);
                         tasks.spawn(exchange(stream, answer, record, sick, stop.clone()));
                     }
-                    _ = stopping.recv() => break,
+                    last = stopping.recv() => break last,
                 }
+            };
+            let listener = std::os::fd::OwnedFd::from(listener.into_std()?);
+            if last == Some(Last::HandOver) {
+                std::process::Command::new("/proc/self/exe").arg("inherit").stdin(listener).spawn()?;
+            } else {
+                drop(listener);
             }
-            drop(listener);
             // Whoever is being served gets an answer.
             while tasks.join_next().await.is_some() {}
+            if self.has("stay") {
+                std::future::pending::<()>().await;
+            }
             Ok(ExitCode::SUCCESS)
         }
+    }
+
+    /// What becomes of the listener.
+    #[derive(PartialEq)]
+    enum Last {
+        Close,
+        HandOver,
     }
 
     async fn exchange(
@@ -188,7 +210,7 @@ mod probe {
         stop_answer: String,
         record: Option<String>,
         sick: Option<String>,
-        stop: mpsc::Sender<()>,
+        stop: mpsc::Sender<Last>,
     ) {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -210,13 +232,16 @@ mod probe {
             }
             let _ = stream.write_all(format!("HTTP/1.1 {stop_answer} X\r\ncontent-length: 0\r\n\r\n").as_bytes()).await;
             if stop_answer == "202" {
-                let _ = stop.send(()).await;
+                let _ = stop.send(Last::Close).await;
             }
             return;
         }
         match target {
             "/crash" => std::process::abort(),
             "/slow" => tokio::time::sleep(Duration::from_millis(300)).await,
+            "/hand-over" => {
+                let _ = stop.send(Last::HandOver).await;
+            }
             _ => {}
         }
         let well = target != "/health" || !sick.is_some_and(|file| std::path::Path::new(&file).exists());

@@ -7,7 +7,7 @@ use crate::machine::{Action, Answer, Down, Happening, Machine, Measure, Nature, 
 use crate::output::Outlets;
 use crate::pairing;
 use crate::platform::{self, Recipe, Spares};
-use crate::report::Failed;
+use crate::report::{Failed, Sighting};
 use crate::supervisor::StopOutcome;
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -74,8 +74,17 @@ pub(super) struct Body {
 /// Something that is found out beside the supervising task.
 enum Errand {
     Health(u64, Result<(), String>),
-    Memory(Vec<(u64, u64)>, Option<oneshot::Sender<Arc<Status>>>),
+    Memory(Vec<(u64, u64)>),
+    Look(Vec<Seen>, oneshot::Sender<Arc<Status>>),
     Nothing,
+}
+
+/// What was looked at of an instance for its status.
+struct Seen {
+    start: u64,
+    memory: Option<u64>,
+    /// One of the processes that listen now; none if it is none of ours.
+    listening_pid: Option<u32>,
 }
 
 impl Shell {
@@ -206,6 +215,8 @@ impl Shell {
             summary: failed.summary.clone(),
             command: failed.command.clone(),
             port: failed.port,
+            ended: failed.ended,
+            last_lines: failed.last_lines.clone(),
             retry,
         });
         if let Some(body) = self.bodies.get_mut(&start) {
@@ -243,11 +254,12 @@ impl Shell {
                 }
                 Some(Happening::Health { start, good })
             }
-            Errand::Memory(memory, answer) => {
-                if let Some(answer) = answer {
-                    // Nobody waits any more if this fails.
-                    let _ = answer.send(Arc::new(self.status(&memory)));
-                }
+            Errand::Memory(memory) => Some(Happening::Memory(memory)),
+            Errand::Look(seen, answer) => {
+                seen.iter().for_each(|seen| self.follow_listener(seen));
+                let memory: Vec<(u64, u64)> = seen.iter().filter_map(|seen| Some((seen.start, seen.memory?))).collect();
+                // Nobody waits any more if this fails.
+                let _ = answer.send(Arc::new(self.status(&memory)));
                 Some(Happening::Memory(memory))
             }
         }
@@ -267,18 +279,40 @@ impl Shell {
         Happening::Offline(there)
     }
 
-    /// Answers with the state, once memory has been looked at.
+    /// Answers with the state, once it has been looked at who listens, and at the memory.
     pub(super) fn look(&mut self, answer: oneshot::Sender<Arc<Status>>) {
-        self.measure_memory(Some(answer));
+        let facts = self.bodies.iter().filter_map(|(start, body)| Some((*start, body.facts.as_ref()?)));
+        let known = facts.map(|(start, facts)| (start, facts.keeper, facts.listening_pid, facts.paired.addr.port()));
+        let known: Vec<_> = known.collect();
+        self.errands.spawn_blocking(move || {
+            let seen = known.into_iter().map(|(start, keeper, listening_pid, port)| Seen {
+                start,
+                memory: platform::memory_bytes(keeper),
+                listening_pid: match platform::look(keeper, Some(listening_pid), port) {
+                    Sighting::Ours { pid, .. } => Some(pid),
+                    Sighting::Nobody | Sighting::Foreign => None,
+                },
+            });
+            Errand::Look(seen.collect(), answer)
+        });
     }
 
-    fn measure_memory(&mut self, answer: Option<oneshot::Sender<Arc<Status>>>) {
+    /// Takes in that another process of the tree listens now, and has its end watched.
+    fn follow_listener(&mut self, seen: &Seen) {
+        let Some(body) = self.bodies.get_mut(&seen.start) else { return };
+        let (Some(facts), Some(pid)) = (body.facts.as_mut(), seen.listening_pid) else { return };
+        if std::mem::replace(&mut facts.listening_pid, pid) != pid {
+            body.look.notify_one();
+        }
+    }
+
+    fn measure_memory(&mut self) {
         let known = self.bodies.iter().filter_map(|(start, body)| Some((*start, body.facts.as_ref()?.keeper)));
         let known: Vec<(u64, u32)> = known.collect();
         self.errands.spawn_blocking(move || {
             let measured =
                 known.into_iter().filter_map(|(start, keeper)| Some((start, platform::memory_bytes(keeper)?)));
-            Errand::Memory(measured.collect(), answer)
+            Errand::Memory(measured.collect())
         });
     }
 
@@ -327,7 +361,7 @@ impl Shell {
             }
             Action::AskHealth(start) => self.ask_health(start),
             Action::Measure => return Some(Happening::Measured(self.measure())),
-            Action::MeasureMemory => self.measure_memory(None),
+            Action::MeasureMemory => self.measure_memory(),
             Action::TellReplacing(why) => {
                 self.tell_limits();
                 self.events.tell(Event::Replacing { why });

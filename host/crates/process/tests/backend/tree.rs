@@ -45,6 +45,40 @@ async fn a_grandchild_may_listen() {
     }
 }
 
+/// The socket is never closed meanwhile, so that only a look at its holders tells.
+#[tokio::test]
+async fn status_follows_a_listener_that_is_handed_over() {
+    for words in ["", "stay"] {
+        let mut house = House::new(words);
+        let paired = house.up().await;
+        let (pid, listening) = house.pids();
+        assert_eq!(pid, listening, "{words}");
+        assert!(get(&paired, "/hand-over").await.unwrap().contains("200 OK"));
+        let deadline = std::time::Instant::now() + SECOND * 5;
+        let heir = loop {
+            let status = house.control.status().await;
+            let one = status.instances.first().unwrap_or_else(|| panic!("{words}: {status:?}"));
+            assert_eq!((one.pid, one.port), (pid, paired.addr.port()), "{words}");
+            if one.listening_pid != pid {
+                break one.listening_pid;
+            }
+            assert!(std::time::Instant::now() < deadline, "{words}: {status:?}");
+        };
+        if words.is_empty() {
+            eventually("the parent has left", SECOND * 5, || !alive(pid)).await;
+        }
+        assert!(get(&paired, "/x").await.unwrap().contains("200 OK"), "{words}");
+        assert_eq!(house.ids(), [1001], "{words}");
+
+        // Now its death is the crash, without anybody's asking.
+        kill(heir);
+        house.idle().await;
+        eventually("all gone", SECOND * 2, || !alive(pid) && !alive(heir)).await;
+        house.stop().await;
+        assert_eq!(house.ids(), [1001, 1030], "{words}");
+    }
+}
+
 #[tokio::test]
 async fn the_parents_death_alone_is_no_crash() {
     let mut house = House::new("child=setsid never");
