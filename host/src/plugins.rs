@@ -53,7 +53,10 @@ pub(crate) fn load(
                 let place = Place::File { at: plugin.module.at, grants: plugin.grants.at };
                 entries.push(Entry { settings, place });
             }
-            Err(what) => problems.push(at(&file, plugin.module.at, what, None)),
+            Err(what) => {
+                let what = format!("plugin \"{}\": {what}", plugin.name.value);
+                problems.push(at(&file, plugin.module.at, what, None));
+            }
         }
     }
     for path in flags {

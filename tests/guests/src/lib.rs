@@ -1,7 +1,7 @@
 //! Components of the test guests: one program in `programs/examples` per behaviour.
 //!
 //! To add one: a file `programs/examples/<name>.rs` and its `[[example]]` stanza in
-//! `programs/Cargo.toml`.
+//! `programs/Cargo.toml`. What no compiler would write is a file `programs/wat/<name>.wat`.
 #![forbid(unsafe_code)]
 
 /// All components, in order of their names.

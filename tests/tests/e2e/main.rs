@@ -13,6 +13,7 @@ mod counters;
 mod crash;
 mod examples;
 mod fleet;
+mod hostile;
 mod inspect;
 mod kestrel;
 mod languages;

@@ -60,7 +60,7 @@ impl CompileError {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::CoreModule => Some(
-                "make a component of it: `wasm-tools component new core.wasm -o plugin.wasm`, \
+                "make a component of it: `gatelodge plugin build core.wasm -o plugin.wasm`, \
                  or build for wasm32-wasip2",
             ),
             Self::Text => Some("turn it into a binary with `wasm-tools parse`"),

@@ -1,0 +1,2 @@
+;; Gives a verdict beyond its memory.
+(func $act (result i32) i32.const -64)

@@ -1,0 +1,147 @@
+//! Acts that need more than one request to show.
+
+use super::act::{ISOLATIONS, Stage};
+use crate::site;
+use gatelodge_guests::component;
+
+/// Family, test, guest, and what becomes of it.
+pub(super) const ACTS: &[(&str, &str, &str, &str)] = &[
+    ("W3", "cut_in_the_middle", "body-late-trap", "cut off, `trap` in response-body"),
+    ("W3", "one_that_keeps_failing", "trap", "500 five times, then held back: 503"),
+    ("W3", "trap_in_a_tick", "ticks", "costs a tick, `trap` in timer"),
+    ("W4", "a_body_after_none", "answer", "204; the next answer on the connection is its own"),
+    ("W6", "memory_of_another_request", "raw-remains", "seen with `instance`, never with `request`"),
+    ("W8", "a_flood_of_lines", "log-flood", "1000 lines in a second, the rest counted"),
+];
+
+/// An entry of a guest for requests whose path ends in the isolation's name.
+fn entry(guest: &str, isolation: &str, more: &str) -> String {
+    format!(
+        "[[plugin]]\nname = \"{guest}-{isolation}\"\nmodule = \"plugins/{guest}.wasm\"\n\
+         match = {{ path = [\"*-{isolation}\"] }}\nisolation = \"{isolation}\"\n{more}\n[plugin.grants]\nlog = true\n"
+    )
+}
+
+/// A stage with a guest in both isolation modes.
+fn both(guest: &str, more: &str) -> Stage {
+    let site = site();
+    site.file(&format!("plugins/{guest}.wasm"), component(guest));
+    let entries = ISOLATIONS.map(|isolation| entry(guest, isolation, more)).concat();
+    Stage::set(site, &entries)
+}
+
+#[test]
+fn memory_of_another_request() {
+    let stage = both("raw-remains", "");
+    let seen = |isolation: &str, slot: u32| {
+        let request = format!("GET /{slot}-{isolation} HTTP/1.1\r\nHost: a\r\nX-Do: go\r\n\r\n");
+        stage.host.client().send(request).response().status()
+    };
+    // A pooled instance keeps what it has, as documented; it is the plugin's own memory.
+    assert_eq!([0, 1, 2].map(|slot| seen("instance", slot)), [200, 409, 409]);
+    // Fresh memory is zeroes, in pages that others have used, too.
+    for slot in 0..50 {
+        assert_eq!(seen("request", slot), 200, "request {slot} saw what another one left");
+    }
+    stage.good();
+    stage.host.stop(&stage.site);
+}
+
+#[test]
+fn one_that_keeps_failing() {
+    let stage = both("trap", "");
+    for isolation in ISOLATIONS {
+        let ask = |fields: &str| {
+            let request = format!("GET /act-{isolation} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            stage.host.client().send(request).response().status()
+        };
+        for _ in 0..5 {
+            assert_eq!(ask("X-Do: request\r\n"), 500);
+        }
+        assert_eq!(ask(""), 503, "held back, since nobody said that requests may pass it by");
+        stage.good();
+        let plugin = format!("{{plugin=\"trap-{isolation}\"}}");
+        stage.counts(&format!("gatelodge_plugin_pauses_total{plugin}"), 1);
+        assert!(stage.metric(&format!("gatelodge_plugin_held_back_total{plugin}")) >= 1);
+        let _line = stage.host.wait_line("it keeps failing (trap): held back for");
+        // One call tries it when the pause is over, and it works again.
+        gatelodge_e2e::wait::until(gatelodge_e2e::wait::SOON, "the end of the pause", || {
+            (ask("") == 200).then_some(())
+        });
+    }
+    stage.host.stop(&stage.site);
+}
+
+#[test]
+fn trap_in_a_tick() {
+    let site = site();
+    site.file("plugins/ticks.wasm", component("ticks"));
+    let entry = "[stores.things]\n[[plugin]]\nname = \"ticks\"\nmodule = \"plugins/ticks.wasm\"\n[plugin.config]\n\
+                 act = \"trap-second\"\n[plugin.grants]\nlog = true\nstate = [\"things\"]\nidentity = true\n";
+    let stage = Stage::set(site, entry);
+    let _line = stage.host.wait_line("fault=trap");
+    let fault = "gatelodge_plugin_faults_total{plugin=\"ticks\",kind=\"trap\"}";
+    stage.counts(fault, 1);
+    for _ in 0..20 {
+        stage.good();
+    }
+    assert_eq!(stage.metric(fault), 1, "it cost one tick");
+    stage.host.stop(&stage.site);
+}
+
+#[test]
+fn cut_in_the_middle() {
+    let stage = both("body-late-trap", "");
+    for isolation in ISOLATIONS {
+        let gate = format!("more-{isolation}");
+        stage.site.probe().script(
+            &format!("act-{isolation}"),
+            &[
+                "send HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n5\\r\\nquiet\\r\\n",
+                &format!("wait {gate}"),
+                "send 5\\r\\nloud!\\r\\n0\\r\\n\\r\\n",
+            ],
+        );
+        let mut client = stage.host.client();
+        client.send(format!("GET /script/act-{isolation} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_eq!(client.head().status, 200);
+        assert_eq!(client.chunk().as_deref(), Some(&b"QUIET"[..]));
+        stage.site.probe().open(&gate);
+        assert!(client.is_closed(), "half a change is never passed for a whole one");
+        let labels = format!("{{plugin=\"body-late-trap-{isolation}\",hook=\"response-body\",kind=\"trap\"}}");
+        stage.counts(&format!("gatelodge_wasm_hook_faults_total{labels}"), 1);
+        stage.good();
+    }
+    stage.host.stop(&stage.site);
+}
+
+#[test]
+fn a_body_after_none() {
+    let stage = both("answer", "config = { status = 204, body = \"HTTP/1.1 200 OK\\r\\n\\r\\n\" }");
+    for isolation in ISOLATIONS {
+        let mut client = stage.host.client();
+        for _ in 0..3 {
+            let answer = client.get(&format!("/act-{isolation}"));
+            assert_eq!((answer.status(), answer.value("content-length")), (204, None));
+            assert_eq!(client.get("/good").text(), "ok", "the next answer is the next request's");
+        }
+    }
+    stage.host.stop(&stage.site);
+}
+
+#[test]
+fn a_flood_of_lines() {
+    let stage = both("log-flood", "deadline_ms = 2000\nconfig = { lines = 5000, bytes = 60 }");
+    for isolation in ISOLATIONS {
+        assert_eq!(stage.host.client().get(&format!("/act-{isolation}")).status(), 200);
+        let plugin = format!("log-flood-{isolation}");
+        let dropped =
+            || stage.host.lines_with(&plugin).into_iter().find(|line| line.contains("log lines were dropped"));
+        gatelodge_e2e::wait::until(gatelodge_e2e::wait::SOON, "the count of dropped lines", dropped);
+        let lines = stage.host.lines_with(&plugin).len();
+        // The flood may lie across the border of a second, or two of them.
+        assert!(lines < 3_500, "{lines} lines of 5000");
+        stage.good();
+    }
+    stage.host.stop(&stage.site);
+}
