@@ -10,14 +10,14 @@ use crate::instance::Instance;
 use crate::pool::Ready;
 use crate::worker::{Slot, Worker};
 use std::cell::OnceCell;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use wire::Exchange;
 use wire::fault::PluginFault;
 
@@ -57,6 +57,9 @@ impl Waiting {
     /// # Errors
     /// None got free: `instances_max` calls wait all that time.
     pub(crate) async fn seat(&self, until: Instant) -> Result<OwnedSemaphorePermit, Broken> {
+        if let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() {
+            return Ok(seat);
+        }
         match timeout_at(until, Arc::clone(&self.seats).acquire_owned()).await {
             Ok(Ok(seat)) => Ok(seat),
             _ => Err(self.full()),
@@ -91,7 +94,7 @@ pub(crate) async fn instance(
         Ready::Instance(instance) => instance,
         Ready::New(probe) => {
             let made = crate::pool::fresh_on_fiber(worker, slot, probe);
-            timeout_at(until, made).await.unwrap_or_else(|_| Err(waiting.too_long()))?
+            by(until, made).await.unwrap_or_else(|| Err(waiting.too_long()))?
         }
     };
     Ok((seat, until, instance))
@@ -111,7 +114,7 @@ pub(crate) async fn call<T>(
     let mut times = instance.times();
     let clock = instance.clock();
     let done = match &clock {
-        Some(clock) => timeout_at(until, in_turns(worker, clock, &mut times, hook(&mut instance))).await.ok(),
+        Some(clock) => by(until, in_turns(worker, clock, &mut times, hook(&mut instance))).await,
         None => Some(hook(&mut instance).await),
     };
     match done {
@@ -127,6 +130,26 @@ pub(crate) async fn call<T>(
             Called { instance: None, exchange, outcome: Err(broken) }
         }
     }
+}
+
+/// Waits for it until then. The timer is set when it waits for the first time: most hooks
+/// never do.
+async fn by<T>(until: Instant, call: impl Future<Output = T>) -> Option<T> {
+    let mut call = pin!(call);
+    let mut timer = pin!(None::<Sleep>);
+    poll_fn(|cx| {
+        if let Poll::Ready(value) = call.as_mut().poll(cx) {
+            return Poll::Ready(Some(value));
+        }
+        if timer.is_none() {
+            timer.set(Some(sleep_until(until)));
+        }
+        match timer.as_mut().as_pin_mut() {
+            Some(timer) => timer.poll(cx).map(|()| None),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }
 
 fn not_on_a_fiber() -> Broken {
