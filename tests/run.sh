@@ -77,6 +77,10 @@ else
 fi
 passed=$(count passed)
 failed=$(count failed)
+if [ "$what" != unit ]; then
+    step "hostile plugins"
+    tests/hostile.sh --report
+fi
 step "done"
 echo "${passed:-0} passed, ${failed:-0} failed"
 exit "$code"

@@ -11,3 +11,4 @@ mod load;
 mod more;
 mod page;
 mod table;
+mod upstream;

@@ -10,6 +10,16 @@ pub(super) const ACTS: &[(&str, &str, &str, &str)] = &[
     ("W3", "one_that_keeps_failing", "trap", "500 five times, then held back: 503"),
     ("W3", "trap_in_a_tick", "ticks", "costs a tick, `trap` in timer"),
     ("W4", "a_body_after_none", "answer", "204; the next answer on the connection is its own"),
+    ("W4", "a_thousand_bad_answers", "edits", "500 each, at flat memory"),
+    ("W5", "call_to_loopback", "needs-http", "`denied`, nobody is connected to"),
+    ("W5", "call_to_loopback_in_ipv6", "needs-http", "`denied`, nobody is connected to"),
+    ("W5", "call_to_a_name_of_loopback", "needs-http", "`denied`, nobody is connected to"),
+    ("W5", "call_to_any_address", "needs-http", "`denied`, nobody is connected to"),
+    ("W5", "call_to_the_cloud_s_metadata", "needs-http", "`denied`"),
+    ("W5", "call_to_a_private_network", "needs-http", "`denied`"),
+    ("W5", "redirect_to_loopback", "needs-http", "an answer like any other, never followed"),
+    ("W5", "upstream_that_never_answers", "needs-http", "500, `deadline` in request-head; others do not wait"),
+    ("W5", "client_that_leaves_while_a_call_waits", "needs-http", "the call ends, no fault"),
     ("W6", "memory_of_another_request", "raw-remains", "seen with `instance`, never with `request`"),
     ("W8", "a_flood_of_lines", "log-flood", "1000 lines in a second, the rest counted"),
 ];
@@ -125,6 +135,24 @@ fn a_body_after_none() {
             assert_eq!((answer.status(), answer.value("content-length")), (204, None));
             assert_eq!(client.get("/good").text(), "ok", "the next answer is the next request's");
         }
+    }
+    stage.host.stop(&stage.site);
+}
+
+/// Of an instance that was not lost, nothing is held back, however often it fails.
+#[test]
+fn a_thousand_bad_answers() {
+    let stage = both("edits", "config = { request = [\"set host=evil\"] }");
+    for isolation in ISOLATIONS {
+        let mut client = stage.host.client();
+        let path = format!("/act-{isolation}");
+        (0..100).for_each(|_| assert_eq!(client.get(&path).status(), 500));
+        let memory = stage.host.memory_bytes("VmRSS");
+        (0..400).for_each(|_| assert_eq!(client.get(&path).status(), 500));
+        stage.assert_no_growth(memory, 3);
+        let plugin = format!("gatelodge_plugin_faults_total{{plugin=\"edits-{isolation}\",kind=\"bad-output\"}}");
+        stage.counts(&plugin, 500);
+        stage.good();
     }
     stage.host.stop(&stage.site);
 }

@@ -16,9 +16,15 @@ use wire::exchange::Credential as Wanted;
 type Prepared = Result<(Arc<Upstream>, Order), Failure>;
 
 impl Host for State {
-    async fn send(&mut self, upstream: String, request: Request) -> wasmtime::Result<Result<Reply, Failure>> {
-        let answer = match self.prepare(&upstream, request) {
-            Ok((upstream, order)) => upstream.send(order).await.map(reply),
+    async fn send(&mut self, name: String, request: Request) -> wasmtime::Result<Result<Reply, Failure>> {
+        let answer = match self.prepare(&name, request) {
+            Ok((upstream, order)) => {
+                let answer = upstream.send(order).await.map(reply);
+                if matches!(answer, Err(Failure::Denied)) {
+                    self.tell_inner_address(&name);
+                }
+                answer
+            }
             Err(failure) => Err(failure),
         };
         // The time moves on when a hook has waited.
@@ -30,13 +36,25 @@ impl Host for State {
         if calls.len() > CALLS_AT_ONCE_MAX {
             return Ok(calls.iter().map(|_| Err(Failure::TooLarge)).collect());
         }
-        let prepared: Vec<Prepared> =
-            calls.into_iter().map(|(upstream, request)| self.prepare(&upstream, request)).collect();
-        let answers = all(prepared.into_iter().map(|call| async move {
-            let (upstream, order) = call?;
-            upstream.send(order).await.map(reply)
+        let prepared: Vec<(String, Prepared)> = calls
+            .into_iter()
+            .map(|(name, request)| {
+                let call = self.prepare(&name, request);
+                (name, call)
+            })
+            .collect();
+        let answers = all(prepared.into_iter().map(|(name, call)| async move {
+            let (upstream, order) = match call {
+                Ok(call) => call,
+                Err(failure) => return (Err(failure), None),
+            };
+            let answer = upstream.send(order).await.map(reply);
+            let inner = matches!(answer, Err(Failure::Denied)).then_some(name);
+            (answer, inner)
         }))
         .await;
+        let (answers, inner): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+        inner.iter().flatten().for_each(|name| self.tell_inner_address(name));
         self.now = None;
         Ok(answers)
     }

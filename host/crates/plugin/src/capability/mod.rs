@@ -39,4 +39,17 @@ impl State {
         }
         types::Failure::Denied
     }
+
+    /// Tells the operator that an upstream led to an address that plugins may not reach.
+    fn tell_inner_address(&self, upstream: &str) {
+        let common = &self.common;
+        if common.named.tells_denial() {
+            let name = crate::text::escape(upstream, 64);
+            let text = format!(
+                "it called the upstream \"{name}\", which leads to an address that is not public; \
+                 plugins.toml: [upstreams.{name}] private = true"
+            );
+            common.log.write(&common.name, Level::Warn, &text, &[]);
+        }
+    }
 }

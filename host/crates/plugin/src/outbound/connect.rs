@@ -13,7 +13,7 @@ use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -100,7 +100,20 @@ fn tls(settings: &UpstreamSettings) -> Result<(tokio_rustls::TlsConnector, Serve
 /// with whoever holds it.
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    work: Pin<Box<dyn Future<Output = ()> + Send>>,
+    work: Work,
+}
+
+/// What keeps a connection going; `None` once it has ended, since what has ended must not be polled.
+struct Work(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+
+impl Work {
+    /// Does what can be done now; true if the connection has ended.
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.0.as_mut().is_some_and(|work| work.as_mut().poll(cx).is_ready()) {
+            self.0 = None;
+        }
+        self.0.is_none()
+    }
 }
 
 impl Connection {
@@ -114,7 +127,7 @@ impl Connection {
             .handshake::<_, Full<Bytes>>(TokioIo::new(stream))
             .await;
         let (sender, work) = opened.map_err(|_| Failure::Unavailable)?;
-        Ok(Self { sender, work: Box::pin(async move { drop(work.await) }) })
+        Ok(Self { sender, work: Work(Some(Box::pin(async move { drop(work.await) }))) })
     }
 
     /// One request and its whole reply.
@@ -134,7 +147,7 @@ impl Connection {
         let Self { sender, work } = self;
         let mut turns = 0;
         poll_fn(|cx| {
-            if work.as_mut().poll(cx).is_ready() || sender.is_closed() {
+            if work.is_over(cx) || sender.is_closed() {
                 return Poll::Ready(false);
             }
             turns += 1;
@@ -152,13 +165,10 @@ impl Connection {
 }
 
 /// Polls a call together with the work of its connection. `None` if that ended first.
-async fn driven<T>(work: &mut Pin<Box<dyn Future<Output = ()> + Send>>, call: impl Future<Output = T>) -> Option<T> {
+async fn driven<T>(work: &mut Work, call: impl Future<Output = T>) -> Option<T> {
     let mut call = pin!(call);
-    let mut ended = false;
     poll_fn(|cx| {
-        if !ended {
-            ended = work.as_mut().poll(cx).is_ready();
-        }
+        let ended = work.is_over(cx);
         match call.as_mut().poll(cx) {
             Poll::Ready(value) => Poll::Ready(Some(value)),
             // What had arrived before the end has been taken by now.

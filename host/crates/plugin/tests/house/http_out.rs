@@ -215,6 +215,22 @@ async fn a_redirect_is_an_answer() {
     LocalSet::new().run_until(story).await;
 }
 
+/// An upstream that closes with its answer leaves a connection that is over, and nothing else.
+#[tokio::test]
+async fn an_upstream_that_closes_at_once() {
+    let story = async {
+        for length in [0, 500] {
+            let text = ok(length).replacen("\r\n", "\r\nconnection: close\r\n", 1);
+            let (address, _) = serve(text, 0).await;
+            let house = house(&format!("http://{address}"), |_, _| {});
+            for _ in 0..3 {
+                assert_eq!(ask(&house).await, "answer 200 by needs-http: Ok(200)\n");
+            }
+        }
+    };
+    LocalSet::new().run_until(story).await;
+}
+
 /// Leads any name to these addresses.
 struct Leads(Vec<SocketAddr>);
 
@@ -247,6 +263,8 @@ async fn inner_addresses_are_refused_unless_said() {
             let answer = ask(&house).await;
             assert!(answer.contains(expected), "{url}: {answer}");
             assert_eq!(peer.open.get() > before, private, "{url}");
+            let line = "plugins.toml: [upstreams.thing] private = true";
+            assert_eq!(house.lines().iter().any(|told| told.ends_with(line)), !private, "{url}: {:?}", house.lines());
         }
     };
     LocalSet::new().run_until(story).await;
