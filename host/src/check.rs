@@ -4,11 +4,10 @@ use crate::cli::{CheckArgs, Output};
 use crate::exit::Exit;
 use crate::lasting::Lasting;
 use crate::load::{Loaded, load};
-use crate::plugins;
 use crate::settle::{self, Overrides};
+use crate::{identity, plugins};
 use config::effective::Effective;
-use config::plugins_toml::Identity;
-use config::{Position, Problem, Problems, Severity};
+use config::{Problem, Problems, Severity};
 use plugin::{Level, LogSink};
 use std::io::Write;
 use std::sync::Arc;
@@ -44,7 +43,8 @@ fn examine(args: &CheckArgs) -> (Option<Loaded>, Vec<Problem>) {
         Err(problems) => (None, problems.into_vec()),
         Ok(loaded) => {
             let mut problems = loaded.document.warnings.clone().into_vec();
-            problems.extend(ungranted(&loaded));
+            let asked = settle::settle(&loaded, Overrides::default()).process.identity;
+            problems.extend(identity::ungranted(&loaded, &asked));
             let rules = settle::path_rules(&loaded);
             if let Err(found) =
                 plugins::load(&loaded, &args.site.plugin, rules, Arc::new(Silent), &Lasting::for_a_look())
@@ -54,40 +54,6 @@ fn examine(args: &CheckArgs) -> (Option<Loaded>, Vec<Problem>) {
             (Some(loaded), problems)
         }
     }
-}
-
-/// Every setting of the app's identity that the system would refuse at its start.
-fn ungranted(loaded: &Loaded) -> Vec<Problem> {
-    let toml = &loaded.document.plugins_toml;
-    let asked = settle::settle(loaded, Overrides::default()).process.identity;
-    let refused = process::check_identity(&asked).err().unwrap_or_default();
-    let file = toml.path.clone().unwrap_or_default();
-    let problem = |ungranted: process::Ungranted| {
-        let Position { line, column } = place(&toml.host.backend.identity, ungranted.setting);
-        let (severity, file) = (Severity::Error, file.clone());
-        Problem { severity, file, line, column, what: ungranted.what, help: None }
-    };
-    refused.into_iter().map(problem).collect()
-}
-
-/// Where a setting stands. It does: nothing is asked of the system but what is written.
-fn place(identity: &Identity, setting: &str) -> Position {
-    let Identity { user, group, umask, nice, open_files_max, processes_max, .. } = identity;
-    let Identity { address_space_bytes_max, core_bytes_max, memory_bytes_max, cpu_percent_max, .. } = identity;
-    let places = [
-        ("user", user.as_ref().map(|value| value.at)),
-        ("group", group.as_ref().map(|value| value.at)),
-        ("umask", umask.as_ref().map(|value| value.at)),
-        ("nice", nice.as_ref().map(|value| value.at)),
-        ("open_files_max", open_files_max.as_ref().map(|value| value.at)),
-        ("processes_max", processes_max.as_ref().map(|value| value.at)),
-        ("address_space_bytes_max", address_space_bytes_max.as_ref().map(|value| value.at)),
-        ("core_bytes_max", core_bytes_max.as_ref().map(|value| value.at)),
-        ("memory_bytes_max", memory_bytes_max.as_ref().map(|value| value.at)),
-        ("cpu_percent_max", cpu_percent_max.as_ref().map(|value| value.at)),
-    ];
-    let named = places.into_iter().find_map(|(name, at)| at.filter(|_| name == setting));
-    named.unwrap_or(Position { line: 0, column: 0 })
 }
 
 fn print_text(loaded: Option<&Loaded>, problems: Vec<Problem>, refused: bool) -> std::io::Result<()> {

@@ -11,6 +11,7 @@ mod counters;
 mod desk;
 mod exit;
 mod generation;
+mod identity;
 mod lasting;
 mod load;
 mod orders;

@@ -5,7 +5,7 @@ use crate::lasting::{Kept, Lasting};
 use crate::load::{Loaded, load};
 use crate::settle::{self, Overrides, Settled, settle};
 use crate::site::MappedSite;
-use crate::{plugins, tell, trace_key};
+use crate::{identity, plugins, tell, trace_key};
 use config::{Position, Problem, Problems, Severity, mapping};
 use observe::event::Line;
 use observe::{Format, Level, Log};
@@ -31,10 +31,10 @@ pub(crate) struct Built {
     pub(crate) trace_key: Option<TraceKey>,
 }
 
-/// Reads the files.
+/// Reads the files, and asks the system whether it grants the application's identity and limits.
 ///
 /// # Errors
-/// Every problem of both files and of the flags.
+/// Every problem of both files and of the flags; what the system would not grant.
 pub(crate) fn find(args: &RunArgs) -> Result<Found, Problems> {
     let loaded = load(&args.site)?;
     let overrides = Overrides {
@@ -47,6 +47,11 @@ pub(crate) fn find(args: &RunArgs) -> Result<Found, Problems> {
         no_watch: args.no_watch,
     };
     let settled = settle(&loaded, overrides);
+    let ungranted = identity::ungranted(&loaded, &settled.process.identity);
+    if !ungranted.is_empty() {
+        let warnings = loaded.document.warnings.clone().into_vec();
+        return Err(Problems::new(warnings.into_iter().chain(ungranted).collect()));
+    }
     Ok(Found { loaded, settled })
 }
 

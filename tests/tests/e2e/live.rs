@@ -192,6 +192,17 @@ fn a_slip_in_web_config_leaves_the_old_world_and_is_told_with_its_place() {
 }
 
 #[test]
+fn a_reload_asks_for_what_the_system_grants() {
+    let site = site();
+    let host = gatelodge_e2e::Launch::new(&site).args(&["--no-watch"]).start();
+    assert_eq!(host.client().get("/").status(), 200);
+    site.plugins("[host.backend.identity]\nuser = \"no-such-user\"\n");
+    refused(&site, &host, &["plugins.toml:2:8: ", "/etc/passwd has no such user", "what ran before runs on"]);
+    site.probe().only_start();
+    host.stop(&site);
+}
+
+#[test]
 fn an_app_that_no_longer_starts_leaves_the_old_one_and_is_told() {
     let site = site();
     // By order only: a change that is taken up by itself would fail first.

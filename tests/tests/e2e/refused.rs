@@ -209,7 +209,7 @@ fn a_handler_stands_once_unless_it_is_removed_before() {
 
 /// Who and what the system grants is asked before anything starts.
 #[test]
-fn what_the_system_will_not_grant_is_refused_by_check() {
+fn what_the_system_will_not_grant_is_refused() {
     let site = site();
     site.plugins(concat!(
         "[host.backend.identity]\n",
@@ -218,16 +218,13 @@ fn what_the_system_will_not_grant_is_refused_by_check() {
         "nice = 1\n",
         "open_files_max = 1073741816\n",
     ));
-    let ended = Launch::new(&site).check();
-    assert_eq!(ended.code, Some(3), "{}", ended.log);
-    for part in [
-        "plugins.toml:2:8: ",
-        "/etc/passwd has no such user",
-        "plugins.toml:5:1: ",
-        "Write at most ",
-        "refused: 2 errors",
-    ] {
-        assert!(ended.log.contains(part), "{part} is not in:\n{}", ended.log);
+    let parts = ["plugins.toml:2:8: ", "/etc/passwd has no such user", "plugins.toml:5:1: ", "Write at most "];
+    let ends = [(Launch::new(&site).check(), "refused: 2 errors"), (Launch::new(&site).refused(), "nothing was started")];
+    for (ended, verdict) in ends {
+        assert_eq!(ended.code, Some(3), "{}", ended.log);
+        for part in parts.into_iter().chain([verdict]) {
+            assert!(ended.log.contains(part), "{part} is not in:\n{}", ended.log);
+        }
     }
     site.plugins("[host.backend.identity]\numask = \"027\"\nnice = 1\nopen_files_max = 64\n");
     let ended = Launch::new(&site).check();
