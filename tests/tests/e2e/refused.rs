@@ -219,7 +219,8 @@ fn what_the_system_will_not_grant_is_refused() {
         "open_files_max = 1073741816\n",
     ));
     let parts = ["plugins.toml:2:8: ", "/etc/passwd has no such user", "plugins.toml:5:1: ", "Write at most "];
-    let ends = [(Launch::new(&site).check(), "refused: 2 errors"), (Launch::new(&site).refused(), "nothing was started")];
+    let ends =
+        [(Launch::new(&site).check(), "refused: 2 errors"), (Launch::new(&site).refused(), "nothing was started")];
     for (ended, verdict) in ends {
         assert_eq!(ended.code, Some(3), "{}", ended.log);
         for part in parts.into_iter().chain([verdict]) {

@@ -6,7 +6,7 @@ use crate::event::Ended;
 use crate::output::{Output, Sink};
 use crate::pairing;
 use crate::platform::{self, Kept, Launch, Owner, Recipe, Spares};
-use crate::port::{self, NoPort};
+use crate::port::{self, NoPort, Port};
 use crate::report::{self, Failed, News, Sighting};
 use crate::settings::Settings;
 use std::net::SocketAddr;
@@ -139,6 +139,8 @@ pub(crate) async fn attempt(
     abandoned: impl Future<Output = ()>,
 ) -> Result<Running, Failed> {
     let (launch, token, port, command) = prepare(settings)?;
+    // Until it listens no other host takes the port; afterwards none can.
+    let Port { number: port, claim: _claim } = port;
     let system = |summary| Failed::early(StartFailure::System, summary, true).of(&command, port);
     let recipe = Recipe::of(settings);
     let launching = Kept::launch(spares, &recipe, &launch, (token.clone(), port));
@@ -179,7 +181,7 @@ pub(crate) async fn attempt(
 }
 
 /// Everything that is decided before a process exists.
-fn prepare(settings: &Settings) -> Result<(Launch, PairingToken, u16, String), Failed> {
+fn prepare(settings: &Settings) -> Result<(Launch, PairingToken, Port, String), Failed> {
     let system = |summary| Failed::early(StartFailure::System, summary, false);
     let table = Table::new(settings).map_err(system)?;
     let port = port::choose(table.port()).map_err(|no_port| match no_port {
@@ -187,9 +189,9 @@ fn prepare(settings: &Settings) -> Result<(Launch, PairingToken, u16, String), F
         NoPort::AllBusy(summary) => Failed::early(StartFailure::NoPort, summary, true),
     })?;
     let token = pairing::token(table.token()).map_err(system)?;
-    let line = CommandLine::resolve(settings, port).map_err(|summary| {
+    let line = CommandLine::resolve(settings, port.number).map_err(|summary| {
         let command = format!("{} {}", settings.process_path, settings.arguments);
-        Failed::early(StartFailure::NoProgram, summary, false).of(command.trim_end(), port)
+        Failed::early(StartFailure::NoProgram, summary, false).of(command.trim_end(), port.number)
     })?;
     let mut command = line.to_string();
     if let Ok(secret) = std::str::from_utf8(token.reveal()) {
@@ -197,7 +199,7 @@ fn prepare(settings: &Settings) -> Result<(Launch, PairingToken, u16, String), F
         command = command.replace(secret, "[pairing token]");
     }
     let identity = platform::resolve_identity(&settings.identity).map_err(system)?;
-    let mut environment = table.finish(settings, port, &token);
+    let mut environment = table.finish(settings, port.number, &token);
     environment::become_user(&mut environment, settings, &identity.variables);
     let launch = Launch {
         program: line.program,

@@ -31,6 +31,18 @@ pub(crate) fn ephemeral_ports() -> Option<(u16, u16)> {
     None
 }
 
+/// Keeps a port for whoever holds it; there is none here.
+#[derive(Debug)]
+pub(crate) enum PortClaim {}
+
+/// Nothing can be claimed.
+///
+/// # Errors
+/// Always.
+pub(crate) fn claim_port(_port: u16) -> std::io::Result<PortClaim> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
 /// Every port may be free.
 pub(crate) fn is_free(_port: u16) -> bool {
     true

@@ -45,6 +45,22 @@ pub(crate) fn ephemeral_ports() -> Option<(u16, u16)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
+/// Keeps a port for whoever holds it.
+pub(crate) type PortClaim = std::os::unix::net::UnixDatagram;
+
+/// Claims a port among the hosts of this network namespace: a name of the
+/// abstract namespace of Unix sockets, which reaches as far as the ports do and
+/// goes with its holder.
+///
+/// # Errors
+/// [`std::io::ErrorKind::AddrInUse`]: another one holds it. Any other: nothing
+/// can be claimed here.
+pub(crate) fn claim_port(port: u16) -> std::io::Result<PortClaim> {
+    use std::os::linux::net::SocketAddrExt as _;
+    let name = std::os::unix::net::SocketAddr::from_abstract_name(format!("gatelodge-port-{port}"))?;
+    PortClaim::bind_addr(&name)
+}
+
 /// Whether a program could listen on the port, on any address of both families.
 ///
 /// The port is bound for a moment and never listened on, so nobody can connect.

@@ -1,7 +1,8 @@
 //! Which port the application is told to listen on.
 
 use crate::pairing::random_below;
-use crate::platform;
+use crate::platform::{self, PortClaim};
+use std::io::ErrorKind;
 
 /// Lowest random port.
 const RANDOM_MIN: u16 = 10_000;
@@ -11,25 +12,58 @@ const MAX: u16 = 48_000;
 const CONFIGURED_MIN: u16 = 1_025;
 /// Draws before the start fails, as ANCM has it.
 const DRAWS_MAX: u32 = 10;
+/// So many of them respect what other hosts claim. No more: any program of the
+/// machine can claim every port, and must not keep this host from starting.
+const CLAIMS_RESPECTED_MAX: u32 = 5;
 
 /// A range that has fewer ports than this is too small to draw from.
 const RANGE_MIN: u16 = 1_000;
+
+/// The port of an attempt.
+#[derive(Debug)]
+pub(crate) struct Port {
+    /// Its number.
+    pub(crate) number: u16,
+    /// Keeps other hosts of this machine off a drawn port until this is dropped.
+    /// None for a configured port, and where nothing can be claimed.
+    pub(crate) claim: Option<PortClaim>,
+}
 
 /// The port of an attempt: the configured one, or a random free one.
 ///
 /// # Errors
 /// A sentence for the report. A configured port that is no port is not worth a
 /// second attempt; no free port may be.
-pub(crate) fn choose(configured: Option<&str>) -> Result<u16, NoPort> {
+pub(crate) fn choose(configured: Option<&str>) -> Result<Port, NoPort> {
     match configured {
-        Some(text) if !text.is_empty() => parse(text).map_err(NoPort::Configured),
+        Some(text) if !text.is_empty() => {
+            parse(text).map(|number| Port { number, claim: None }).map_err(NoPort::Configured)
+        }
         _ => {
             let reserved = platform::reserved_ports();
             let (first, last) = range(platform::ephemeral_ports());
             let next = || first + u16::try_from(random_below(u32::from(last - first) + 1)).unwrap_or(0);
-            draw(next, |port| listed(&reserved, port) || !platform::is_free(port))
+            draw_claimed(next, |port| listed(&reserved, port) || !platform::is_free(port))
         }
     }
+}
+
+/// Draws a port that is neither busy nor claimed by another host, and claims it.
+fn draw_claimed(next: impl FnMut() -> u16, busy: impl Fn(u16) -> bool) -> Result<Port, NoPort> {
+    let (mut claim, mut respected) = (None, 0);
+    let number = draw(next, |port| {
+        // Before the look: two that look at once would disturb each other.
+        claim = match platform::claim_port(port) {
+            Ok(claim) => Some(claim),
+            Err(error) if error.kind() == ErrorKind::AddrInUse && respected < CLAIMS_RESPECTED_MAX => {
+                respected += 1;
+                return true;
+            }
+            Err(_) => None,
+        };
+        busy(port)
+    })?;
+    Ok(Port { number, claim })
 }
 
 /// Where ports are drawn from: the larger part of 10,000–48,000 that outgoing
@@ -62,7 +96,7 @@ fn parse(text: &str) -> Result<u16, String> {
     })
 }
 
-fn draw(mut next: impl FnMut() -> u16, busy: impl Fn(u16) -> bool) -> Result<u16, NoPort> {
+fn draw(mut next: impl FnMut() -> u16, mut busy: impl FnMut(u16) -> bool) -> Result<u16, NoPort> {
     for _ in 0..DRAWS_MAX {
         let port = next();
         if !busy(port) {
@@ -87,7 +121,7 @@ fn listed(list: &str, port: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{NoPort, choose, draw, listed, parse, range};
+    use super::{NoPort, Port, choose, draw, draw_claimed, listed, parse, range};
 
     /// L09: which ports may be configured.
     #[test]
@@ -105,9 +139,10 @@ mod tests {
     fn an_empty_one_means_a_random_one() {
         for _ in 0..50 {
             let port = choose(Some("")).unwrap();
-            assert!((10_000..=48_000).contains(&port));
+            assert!((10_000..=48_000).contains(&port.number));
         }
-        assert_ne!(choose(None), choose(None).and_then(|_| choose(None)));
+        let kept = [(); 3].map(|()| choose(None).unwrap());
+        assert!(kept[0].number != kept[1].number && kept[1].number != kept[2].number);
     }
 
     #[test]
@@ -131,6 +166,28 @@ mod tests {
             |port| port < 10_010,
         );
         assert_eq!(tenth, Ok(10_010));
+    }
+
+    /// Two hosts that start at once do not draw the same port; a program that
+    /// claims all of them does not keep a host from starting.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_claimed_port_is_left_alone_five_times() {
+        // Beyond those that are drawn at random, and for each run others.
+        let first = 49_000 + u16::try_from(std::process::id() % 1_000).unwrap() * 16;
+        let draw_next = || {
+            let mut next = first..;
+            let Port { number, claim } = draw_claimed(|| next.next().unwrap(), |_| false).unwrap();
+            (number - first, claim)
+        };
+        let held: Vec<_> = (0..6).map(|_| draw_next()).collect();
+        for (wanted, (number, claim)) in (0..).zip(&held) {
+            assert!(*number == wanted && claim.is_some(), "{wanted}: {number}");
+        }
+        let (number, claim) = draw_next();
+        assert!(number == 5 && claim.is_none(), "{number} is claimed by another");
+        drop(held);
+        assert_eq!(draw_next().0, 0, "a claim ends with its holder");
     }
 
     #[test]

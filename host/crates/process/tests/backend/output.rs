@@ -59,7 +59,7 @@ async fn a_log_that_cannot_be_does_not_stop_the_app() {
     house.stop().await;
     let mut ids = house.ids();
     ids.sort_unstable();
-    assert_eq!(ids, [1001, 1004, 1004, 1006, 1030]);
+    assert_eq!(ids, [1001, 1004, 1004, 1006, 1030], "{:?}", house.events.lock().unwrap());
     let reason = |event: &Event| match event {
         Event::OutputLogFailed { reason, .. } => Some(reason.clone()),
         _ => None,
