@@ -2,8 +2,9 @@
 //!
 //! `cargo run --release -p gatelodge-process --example start_cost [-- RAW_FILE]` starts a
 //! small application 100 times directly, and as often through a supervisor with and
-//! without a control group, with the spare keeper ready and at once. It prints the
-//! least and the median of each, and writes each figure to the file.
+//! without a control group, with the spare keeper ready and at once, and three of its
+//! instances at once, until the last is ready. It prints the least and the median of
+//! each, and writes each figure to the file.
 //!
 //! The keeper is this program; the host's own is larger, and takes the system longer.
 #![forbid(unsafe_code)]
@@ -62,15 +63,15 @@ mod bench {
     /// The table for a person, and all figures.
     fn measure() -> Outcome<(String, String)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let names = ["direct", "spare and cgroup", "spare alone", "none and cgroup", "none alone"];
+        let names = ["direct", "spare and cgroup", "spare alone", "none and cgroup", "none alone", "three and cgroup"];
         let mut rows = names.map(|name| (name, Vec::new()));
         let [(_, direct), supervised @ ..] = &mut rows;
         // In turn, so that a busy moment of the machine hits all alike.
         for _ in 0..STARTS {
             direct.push(directly()?);
-            let ways = [(true, true), (true, false), (false, true), (false, false)];
-            for ((spare, grouped), (_, times)) in ways.into_iter().zip(&mut *supervised) {
-                times.push(runtime.block_on(through(spare, grouped))?);
+            let ways = [(1, true, true), (1, true, false), (1, false, true), (1, false, false), (3, true, true)];
+            for ((instances, spare, grouped), (_, times)) in ways.into_iter().zip(&mut *supervised) {
+                times.push(runtime.block_on(through(instances, spare, grouped))?);
             }
         }
         let (mut table, mut raw) = (String::new(), String::new());
@@ -111,21 +112,22 @@ mod bench {
         Ok(took)
     }
 
-    async fn through(spare: bool, grouped: bool) -> Outcome<Duration> {
+    async fn through(instances: u16, spare: bool, grouped: bool) -> Outcome<Duration> {
         let program = std::env::current_exe()?.to_string_lossy().into_owned();
         let mut settings = Settings::new(std::env::temp_dir(), program);
         settings.section = Section::HttpPlatform;
         settings.arguments = "app".into();
+        settings.instances = instances;
         if !grouped {
             settings.inherited.push(("GATELODGE_CGROUP".into(), "off".into()));
         }
         let (state, _states) = watch::channel(BackendState::Idle);
         let (signals, receiver) = mpsc::channel(1);
-        let (ready, mut at) = mpsc::channel(1);
+        let (ready, mut at) = mpsc::channel(instances.into());
         let (stop, stopped) = oneshot::channel::<()>();
         let told = move |event: Event| {
             if matches!(event, Event::Ready { .. }) {
-                // Only the first one is waited for.
+                // Only the first of each is waited for.
                 let _ = ready.try_send(Instant::now());
             }
         };
@@ -137,7 +139,10 @@ mod bench {
         }
         let began = Instant::now();
         signals.send(BackendSignal::Wake).await?;
-        let ready = at.recv().await.ok_or("it never was ready")?;
+        let mut ready = began;
+        for _ in 0..instances {
+            ready = at.recv().await.ok_or("it never was ready")?;
+        }
         drop(stop);
         running.await?;
         Ok(ready - began)

@@ -1,4 +1,4 @@
-//! A keeper that was started ahead and waits for the next start, with its stage
+//! Keepers that were started ahead and wait for the next start, each with its stage
 //! and its control group: what takes the system long is done before anybody waits.
 //!
 //! It knows nothing of the application; all of that comes with the order. It ends
@@ -10,6 +10,7 @@ use super::frames::BYE;
 use super::keeper::GROUP;
 use super::listener::Owner;
 use std::ffi::OsStr;
+use std::future::{Future as _, poll_fn};
 use std::io::{Error, PipeReader, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -17,10 +18,14 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+/// Most spares that are kept, each with two small processes: more instances than
+/// these start at once a little later.
+const WANTED_MAX: usize = 8;
 /// After a start the next spare is made so much later: the start goes first.
 const AFTER_USE: Duration = Duration::from_millis(100);
 /// And after the death of a spare, so that one that can't live costs little.
@@ -49,10 +54,7 @@ impl Recipe {
 }
 
 /// A keeper before its order. Dropping it ends it.
-pub(super) struct Spare {
-    recipe: Recipe,
-    parts: Option<Parts>,
-}
+pub(super) struct Spare(Option<Parts>);
 
 /// What a keeper is to the host.
 pub(super) struct Parts {
@@ -91,26 +93,26 @@ impl Spare {
             .stderr(stderr)
             .process_group(0)
             .spawn()?;
-        Ok(Self { recipe: recipe.clone(), parts: Some(Parts { child, control, output, group }) })
+        Ok(Self(Some(Parts { child, control, output, group })))
     }
 
     /// For its order.
     pub(super) fn take(mut self) -> Option<Parts> {
-        self.parts.take()
+        self.0.take()
     }
 
     fn lives(&mut self) -> bool {
-        self.parts.as_mut().is_some_and(|parts| matches!(parts.child.try_wait(), Ok(None)))
+        self.0.as_mut().is_some_and(|parts| matches!(parts.child.try_wait(), Ok(None)))
     }
 
     fn pid(&self) -> u32 {
-        self.parts.as_ref().map_or(0, |parts| parts.child.id())
+        self.0.as_ref().map_or(0, |parts| parts.child.id())
     }
 }
 
 impl Drop for Spare {
     fn drop(&mut self) {
-        let Some(Parts { child, mut control, group, .. }) = self.parts.take() else { return };
+        let Some(Parts { child, mut control, group, .. }) = self.0.take() else { return };
         // One that is gone needs no word.
         let _ = control.write_all(&[BYE]);
         bury(child, group);
@@ -130,7 +132,7 @@ pub(super) fn bury(mut child: Child, group: Option<PathBuf>) {
     let _ = std::thread::Builder::new().name("keeper-wait".into()).spawn(wait);
 }
 
-/// The place for one spare.
+/// The place for spares.
 pub(crate) struct Spares {
     slot: Mutex<Slot>,
     used: Notify,
@@ -138,42 +140,60 @@ pub(crate) struct Spares {
 
 struct Slot {
     recipe: Recipe,
-    spare: Option<Spare>,
+    /// The eldest first.
+    spares: Vec<Spare>,
+    /// How many there should be, at least one.
+    wanted: usize,
 }
 
 impl Spares {
-    /// An empty place; [`tend`] fills it.
+    /// An empty place for one; [`tend`] fills it.
     pub(crate) fn new(recipe: Recipe) -> Arc<Self> {
-        Arc::new(Self { slot: Mutex::new(Slot { recipe, spare: None }), used: Notify::new() })
+        Arc::new(Self { slot: Mutex::new(Slot { recipe, spares: Vec::new(), wanted: 1 }), used: Notify::new() })
     }
 
-    /// The spare, if there is one that lives and was made so. From now on they are
+    /// From now on there should be so many, from 1 to [`WANTED_MAX`]. Those beyond go
+    /// a little later, so that starts that are under way still find theirs.
+    pub(crate) fn want(&self, count: usize) {
+        let count = count.clamp(1, WANTED_MAX);
+        if std::mem::replace(&mut self.slot().wanted, count) != count {
+            self.used.notify_one();
+        }
+    }
+
+    /// A spare, if there is one that lives and was made so. From now on they are
     /// made so.
     pub(super) fn take(&self, recipe: &Recipe) -> Option<Spare> {
         let mut slot = self.slot();
-        let spare = slot.spare.take();
+        let others = if slot.recipe == *recipe { Vec::new() } else { std::mem::take(&mut slot.spares) };
         recipe.clone_into(&mut slot.recipe);
+        slot.spares.retain_mut(Spare::lives);
+        let spare = if slot.spares.is_empty() { None } else { Some(slot.spares.remove(0)) };
         drop(slot);
+        drop(others);
         self.used.notify_one();
-        spare.filter(|spare| spare.recipe == *recipe).and_then(|mut spare| spare.lives().then_some(spare))
+        spare
     }
 
-    /// Makes one if there is none that lives. Its process.
-    fn fill(&self) -> Result<u32, Error> {
-        let recipe = {
+    /// Sees that as many live as are wanted, and no more. Their processes.
+    fn fill(&self) -> Result<Vec<u32>, Error> {
+        loop {
+            let recipe = {
+                let mut slot = self.slot();
+                let wanted = slot.wanted;
+                slot.spares.retain_mut(Spare::lives);
+                slot.spares.truncate(wanted);
+                if slot.spares.len() == wanted {
+                    return Ok(slot.spares.iter().map(Spare::pid).collect());
+                }
+                slot.recipe.clone()
+            };
+            let spare = Spare::begin(&recipe)?;
             let mut slot = self.slot();
-            if let Some(spare) = slot.spare.as_mut()
-                && spare.lives()
-            {
-                return Ok(spare.pid());
+            if slot.recipe == recipe {
+                slot.spares.push(spare);
             }
-            slot.spare = None;
-            slot.recipe.clone()
-        };
-        let spare = Spare::begin(&recipe)?;
-        let pid = spare.pid();
-        self.slot().spare = Some(spare);
-        Ok(pid)
+        }
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {
@@ -182,21 +202,22 @@ impl Spares {
     }
 }
 
-/// Sees that there is a spare, for as long as it is polled. The spare goes with it.
+/// Sees that there are spares, for as long as it is polled. They go with it.
 pub(crate) async fn tend(spares: Arc<Spares>) {
-    /// Takes the spare along when the future is dropped.
+    /// Takes the spares along when the future is dropped.
     struct Tender(Arc<Spares>);
     impl Drop for Tender {
         fn drop(&mut self) {
-            self.0.slot().spare = None;
+            let spares = std::mem::take(&mut self.0.slot().spares);
+            drop(spares);
         }
     }
     let tender = Tender(spares);
     loop {
         let spares = Arc::clone(&tender.0);
         let filled = tokio::task::spawn_blocking(move || spares.fill()).await;
-        let watch = match filled {
-            Ok(Ok(pid)) => Owner::watch(pid),
+        let watched: Vec<Owner> = match filled {
+            Ok(Ok(pids)) => pids.into_iter().filter_map(Owner::watch).collect(),
             // Starts do without one, and tell what is wrong.
             _ => {
                 tender.0.used.notified().await;
@@ -204,11 +225,12 @@ pub(crate) async fn tend(spares: Arc<Spares>) {
                 continue;
             }
         };
-        let ended = async {
-            if let Some(owner) = &watch {
-                owner.ended().await;
-            }
-        };
+        let mut ends: Vec<_> = watched.iter().map(|owner| Box::pin(owner.ended())).collect();
+        let ended = poll_fn(|cx| {
+            // One that can't be watched is found out by whoever takes it.
+            let ended = ends.iter_mut().any(|end| end.as_mut().poll(cx).is_ready());
+            if ended { Poll::Ready(()) } else { Poll::Pending }
+        });
         tokio::select! {
             biased;
             () = tender.0.used.notified() => sleep(AFTER_USE).await,

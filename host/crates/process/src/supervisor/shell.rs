@@ -36,7 +36,7 @@ pub(super) struct Shell {
     ids: HashMap<Id, u64>,
     errands: JoinSet<Errand>,
     spares: Arc<Spares>,
-    /// Keeps a spare there; ends with this.
+    /// Keeps spares there; ends with this.
     tender: JoinSet<()>,
     to_report: mpsc::Sender<(u64, Report)>,
     reports: mpsc::Receiver<(u64, Report)>,
@@ -124,7 +124,7 @@ impl Shell {
         }
     }
 
-    /// Begins to keep a spare keeper for the next start.
+    /// Begins to keep spare keepers for the next starts.
     pub(super) fn begin(&mut self) {
         self.tender.spawn(platform::tend(Arc::clone(&self.spares)));
     }
@@ -341,6 +341,13 @@ impl Shell {
             }
         }
         self.forget();
+        self.spares.want(self.starts_ahead());
+    }
+
+    /// How many starts may come at once: all instances' while none is there, else one.
+    fn starts_ahead(&self) -> usize {
+        let none = !self.stopping && self.machine.instances().next().is_none();
+        if none { self.machine.plan().instances().into() } else { 1 }
     }
 
     /// Does what an action says; may lead to the next happening.

@@ -73,6 +73,30 @@ async fn each_start_uses_the_keeper_that_waited_for_it() {
 }
 
 #[tokio::test]
+async fn all_instances_of_an_idle_app_find_a_keeper_and_one_waits_from_then_on() {
+    let mut house = House::with("", |s| {
+        s.keeper = s.root.join("keeper");
+        s.instances = 3;
+        std::fs::copy(crate::harness::PROBE, &s.keeper).unwrap();
+    });
+    let own = house.dir.path().join("keeper");
+    let complete = || -> Vec<u32> {
+        let all = waiting(std::process::id());
+        all.into_iter().filter(|pid| executable(*pid) == own && !waiting(*pid).is_empty()).collect()
+    };
+    eventually("one for each", PATIENCE, || complete().len() == 3).await;
+    let mut before = complete();
+    before.sort_unstable();
+    house.signal(wire::ports::BackendSignal::Wake).await;
+    house.ready(3).await;
+    let mut keepers: Vec<u32> = (1..=3).map(|start| parent(house.pid_of(start))).collect();
+    keepers.sort_unstable();
+    assert_eq!(keepers, before);
+    eventually("one waits", PATIENCE, || complete().len() == 1).await;
+    house.stop().await;
+}
+
+#[tokio::test]
 async fn a_spare_that_died_is_replaced_and_never_waited_for() {
     let mut house = house("");
     let first = spare(&house).await;
