@@ -29,6 +29,7 @@ mod statements;
 mod status;
 mod stop;
 mod storm;
+mod swap;
 mod trace;
 mod wake;
 
