@@ -25,7 +25,7 @@ struct Entry {
 /// Where a plugin was asked for.
 enum Place {
     /// `[[plugin]]` in the file.
-    File { at: Position, grants: Option<Position> },
+    File { at: Position, grants: Option<Position>, settings: BTreeMap<String, Position> },
     /// `--plugin`.
     Flag(String),
 }
@@ -50,7 +50,8 @@ pub(crate) fn load(
     for plugin in &document.plugins {
         match from_file(plugin, &loaded.folder) {
             Ok(settings) => {
-                let place = Place::File { at: plugin.module.at, grants: plugin.grants.at };
+                let (grants, places) = (plugin.grants.at, plugin.config_places.clone());
+                let place = Place::File { at: plugin.module.at, grants, settings: places };
                 entries.push(Entry { settings, place });
             }
             Err(what) => {
@@ -96,12 +97,20 @@ fn placed(error: &plugin::LoadError, entry: Option<&Entry>, file: &str) -> Probl
             problem.help = help;
             problem
         }
-        Some(Place::File { at: module, grants }) => {
-            let place = if error.import.is_some() { grants.unwrap_or(*module) } else { *module };
+        Some(Place::File { at: module, grants, settings }) => {
+            let grants = error.import.as_ref().and(*grants);
+            let setting = error.setting.as_deref().and_then(|pointer| setting(settings, pointer));
+            let place = grants.or(setting).unwrap_or(*module);
             at(file, place, error.to_string(), help)
         }
         None => at(file, Position { line: 0, column: 0 }, error.to_string(), help),
     }
+}
+
+/// Where a setting is written, or the nearest table that holds it and has a place.
+fn setting(places: &BTreeMap<String, Position>, pointer: &str) -> Option<Position> {
+    let mut above = std::iter::successors(Some(pointer), |pointer| Some(pointer.rsplit_once('/')?.0));
+    above.find_map(|pointer| places.get(pointer).copied())
 }
 
 pub(crate) fn at(file: &str, at: Position, what: String, help: Option<String>) -> Problem {

@@ -138,11 +138,15 @@ macro_rules! __check {
 /// anything: one JSON object.
 ///
 /// `grants` is written as JSON and says what the plugin asks for, in the words of
-/// `[plugin.grants]`: `{ "log": true, "state": ["sessions"] }`. The others are literals
-/// (or `env!`) without quotes, backslashes or line ends.
+/// `[plugin.grants]`: `{ "log": true, "state": ["sessions"] }`. `config`, which may be left
+/// out, is the JSON schema of the settings: the host checks them before it runs anything.
+/// The others are literals (or `env!`) without quotes, backslashes or line ends.
 #[macro_export]
 macro_rules! manifest {
-    (name: $name:expr, version: $version:expr, description: $description:expr, grants: $grants:tt $(,)?) => {
+    (
+        name: $name:expr, version: $version:expr, description: $description:expr,
+        grants: $grants:tt $(, config: $config:tt)? $(,)?
+    ) => {
         #[cfg(target_family = "wasm")]
         const _: () = {
             const TEXT: &str = ::std::concat!(
@@ -154,6 +158,7 @@ macro_rules! manifest {
                 $description,
                 "\",\"grants\":",
                 ::std::stringify!($grants),
+                $(",\"config\":", ::std::stringify!($config),)?
                 "}"
             );
             #[unsafe(link_section = "gatelodge:manifest")]
@@ -164,7 +169,7 @@ macro_rules! manifest {
             };
         };
     };
-    (name: $name:expr, version: $version:expr, grants: $grants:tt $(,)?) => {
-        $crate::manifest! { name: $name, version: $version, description: "", grants: $grants }
+    (name: $name:expr, version: $version:expr, grants: $grants:tt $(, config: $config:tt)? $(,)?) => {
+        $crate::manifest! { name: $name, version: $version, description: "", grants: $grants $(, config: $config)? }
     };
 }

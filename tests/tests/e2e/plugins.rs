@@ -296,6 +296,35 @@ fn a_plugin_that_refuses_its_settings_says_why() {
 }
 
 #[test]
+fn settings_are_held_against_the_manifest_with_their_places() {
+    let site = site();
+    let wrong = "greting = \"hello\"\nlevel = \"loudd\"\nnames = [\"a\", 2]\nlimits.rate = true";
+    let text = entry(&site, "picky", "schema", "", wrong);
+    let line = |part: &str| text.lines().position(|line| line.starts_with(part)).expect("it is there") + 1;
+    site.plugins(&text);
+    for ended in [Launch::new(&site).refused(), Launch::new(&site).check()] {
+        assert_eq!(ended.code, Some(3), "{}", ended.log);
+        for (line, column, parts) in [
+            (line("[plugin.config]"), 9, ["has no `greeting`", "write `greeting = ...` below [plugin.config]"]),
+            (line("greting"), 1, ["`greting` is not known", "did you mean `greeting`?"]),
+            (line("level"), 1, ["`level` is none of", "did you mean `loud`?"]),
+            (line("names"), 15, ["`names.1` is a whole number, not a string", ""]),
+            (line("limits"), 8, ["`limits.rate` is true or false, not a whole number", ""]),
+        ] {
+            let place = format!("plugins.toml:{line}:{column}: error: plugin \"picky\"");
+            for part in parts.iter().chain(&[place.as_str()]) {
+                assert!(ended.log.contains(part), "{part} is not in:\n{}", ended.log);
+            }
+        }
+    }
+    assert!(site.probe().starts().is_empty());
+    site.plugins(&entry(&site, "picky", "schema", "", "greeting = \"hello\""));
+    let host = Host::start(&site);
+    assert_eq!(ask(&host, "/x", "").status(), 200);
+    host.stop(&site);
+}
+
+#[test]
 fn the_metrics_page_tells_each_hook() {
     let site = with(&["two-in-one-set", "panic"]);
     let text = std::fs::read_to_string(site.app().join("plugins.toml")).expect("it was just written");

@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::named::{Declared, Named};
 use crate::plane::Plane;
 use crate::registration::Registration;
+use crate::schema::{Schema, Wrong};
 use crate::seen::End;
 use crate::selector::Access;
 use crate::settings::{Isolation, OnFault, PLUGINS_MAX, PlaneSettings, PluginSettings};
@@ -63,6 +64,9 @@ pub struct LoadError {
     pub module: String,
     /// The import that is at fault, if one is.
     pub import: Option<String>,
+    /// The setting that is at fault, if one is: a JSON pointer (RFC 6901) into
+    /// [`PluginSettings::config_json`]; for a setting that is missing, the table that lacks it.
+    pub setting: Option<String>,
     /// What is wrong.
     pub message: String,
     /// What to write or do instead.
@@ -142,13 +146,14 @@ impl Chain {
 /// What is wrong with one plugin, before it is told whose it is.
 struct Why {
     import: Option<String>,
+    setting: Option<String>,
     message: String,
     help: Option<String>,
 }
 
 impl Why {
     fn new(message: impl Into<String>) -> Vec<Self> {
-        vec![Self { import: None, message: message.into(), help: None }]
+        vec![Self { import: None, setting: None, message: message.into(), help: None }]
     }
 
     fn of(self, index: usize, plugin: &PluginSettings) -> LoadError {
@@ -157,6 +162,7 @@ impl Why {
             plugin: plugin.name.clone(),
             module: plugin.module.label.clone(),
             import: self.import,
+            setting: self.setting,
             message: self.message,
             help: self.help,
         }
@@ -165,7 +171,7 @@ impl Why {
 
 impl From<LinkError> for Why {
     fn from(error: LinkError) -> Self {
-        Self { import: error.import, message: error.message, help: error.help }
+        Self { import: error.import, setting: None, message: error.message, help: error.help }
     }
 }
 
@@ -182,15 +188,16 @@ fn check_names(plugins: &[PluginSettings]) -> Vec<LoadError> {
         } else {
             None
         };
-        errors.extend(why.map(|message| Why { import: None, message, help: None }.of(index, plugin)));
+        errors.extend(why.map(|message| Why { import: None, setting: None, message, help: None }.of(index, plugin)));
     }
     errors
 }
 
 fn load_one(index: usize, settings: &PluginSettings, around: &Surroundings) -> Result<Loaded, Vec<Why>> {
     let matcher = Matcher::new(&settings.matches).map_err(Why::new)?;
-    check_numbers(settings)?;
+    let config = check_numbers(settings)?;
     let compiled = code(settings, around)?;
+    check_config(&compiled, &config)?;
     let hooks = link::check(&compiled.component, settings.grants, &settings.names)
         .map_err(|errors| errors.into_iter().map(Why::from).collect::<Vec<_>>())?;
     let named = Named::new(&settings.names, &around.declared, &around.log).map_err(Why::new)?;
@@ -236,7 +243,8 @@ fn load_one(index: usize, settings: &PluginSettings, around: &Surroundings) -> R
     })
 }
 
-fn check_numbers(settings: &PluginSettings) -> Result<(), Vec<Why>> {
+/// Numbers that can't be, and settings that are no JSON; gives the settings.
+fn check_numbers(settings: &PluginSettings) -> Result<serde_json::Value, Vec<Why>> {
     if settings.deadline.is_zero() || settings.deadline > Duration::from_secs(60) {
         return Err(Why::new("deadline_ms is between 1 and 60000"));
     }
@@ -246,16 +254,26 @@ fn check_numbers(settings: &PluginSettings) -> Result<(), Vec<Why>> {
     if settings.body_held_bytes_max < crate::body::CHUNK_BYTES_MAX {
         return Err(Why::new("body_held_bytes_max is at least 64 KiB: a chunk"));
     }
-    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&settings.config_json) {
-        return Err(Why::new(format!("its settings are not JSON: {error}")));
+    serde_json::from_str(&settings.config_json).map_err(|error| Why::new(format!("its settings are not JSON: {error}")))
+}
+
+/// Holds the settings against the schema in the plugin's manifest, where it has one.
+fn check_config(compiled: &Compiled, config: &serde_json::Value) -> Result<(), Vec<Why>> {
+    let Some(json) = compiled.manifest.as_ref().and_then(|manifest| manifest.config.as_ref()) else { return Ok(()) };
+    let schema =
+        Schema::read(json).map_err(|what| Why::new(format!("the schema of its settings can't be used: {what}")))?;
+    let wrongs = schema.check(config);
+    if wrongs.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let why = |wrong: Wrong| Why { import: None, setting: Some(wrong.pointer), message: wrong.what, help: wrong.help };
+    Err(wrongs.into_iter().map(why).collect())
 }
 
 /// The plugin's code; what was wrong with the code that was kept of it is told.
 fn code(settings: &PluginSettings, around: &Surroundings) -> Result<Arc<Compiled>, Vec<Why>> {
     let got = around.engine.codes().get(&around.engine, &settings.module.bytes).map_err(|error| {
-        vec![Why { import: None, help: error.help().map(str::to_owned), message: error.to_string() }]
+        vec![Why { help: error.help().map(str::to_owned), import: None, setting: None, message: error.to_string() }]
     })?;
     let Got { code, lines } = got;
     for (level, line) in &lines {

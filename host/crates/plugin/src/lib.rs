@@ -54,6 +54,7 @@ mod outbound;
 mod plane;
 mod pool;
 mod registration;
+mod schema;
 mod secrets;
 mod seen;
 mod selector;

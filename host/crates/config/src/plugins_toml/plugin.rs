@@ -4,6 +4,7 @@ use super::PLUGINS_MAX;
 use super::table::{self, Keys, Reading};
 use crate::source::{Position, Setting, Spanned};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use toml_edit::{Item, TableLike};
 
 /// Where a plugin's component comes from.
@@ -124,6 +125,9 @@ pub struct Plugin {
     pub config: serde_json::Value,
     /// Its place; `None` if there is none.
     pub config_at: Option<Position>,
+    /// Where each setting of it is written, by its JSON pointer (RFC 6901).
+    #[serde(skip)]
+    pub config_places: BTreeMap<String, Position>,
     /// What it may do.
     pub grants: Grants,
     /// The place of its `[[plugin]]`.
@@ -207,6 +211,7 @@ fn one(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Option<Plugin> {
     let module = module.and_then(|text| module_of(reading, text));
     let sha256 = sha256(reading, keys, module.as_ref());
     let (config, config_at) = config(reading, keys);
+    let config_places = config_places(reading, keys);
     let matches = reading.table(keys, "match").map(|table| matches(reading, &table)).unwrap_or_default();
     let isolation = [("instance", Isolation::Instance), ("request", Isolation::Request)];
     let on_fault = on_fault(reading, keys);
@@ -234,6 +239,7 @@ fn one(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Option<Plugin> {
         recycle_requests,
         config,
         config_at,
+        config_places,
         grants,
         at,
     })
@@ -301,6 +307,11 @@ fn config(reading: &mut Reading<'_>, keys: &Keys<'_>) -> (serde_json::Value, Opt
             (empty(), Some(at))
         }
     }
+}
+
+fn config_places(reading: &Reading<'_>, keys: &Keys<'_>) -> BTreeMap<String, Position> {
+    let offsets = keys.item("config").map(|item| table::places(item, keys.key_at("config"))).unwrap_or_default();
+    offsets.into_iter().map(|(pointer, offset)| (pointer, reading.report.at(offset))).collect()
 }
 
 fn on_fault(reading: &mut Reading<'_>, keys: &Keys<'_>) -> OnFault {

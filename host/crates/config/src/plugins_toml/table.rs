@@ -2,8 +2,9 @@
 
 use crate::error::{Report, did_you_mean};
 use crate::source::{Setting, Spanned};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use toml_edit::{Item, TableLike, Value};
+use toml_edit::{Array, Item, TableLike, Value};
 
 /// Collects problems of the file that is read.
 pub(super) struct Reading<'s> {
@@ -390,9 +391,101 @@ fn json_value(value: &Value) -> Result<serde_json::Value, (usize, &'static str)>
     })
 }
 
+/// Longest pointer that is kept, bytes: pointers repeat the names of all tables around them.
+const POINTER_BYTES_MAX: usize = 1024;
+
+/// Where everything below an item stands, by its JSON pointer (RFC 6901): a key where its name
+/// is, an element of a list where it begins. `at` is the item's own place. What lies deeper
+/// than [`POINTER_BYTES_MAX`] has the place of what holds it.
+pub(super) fn places(item: &Item, at: usize) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    note(item, at, &mut String::new(), &mut found);
+    found
+}
+
+fn note(item: &Item, at: usize, pointer: &mut String, found: &mut BTreeMap<String, usize>) {
+    found.insert(pointer.clone(), at);
+    if let Some(table) = item.as_table_like() {
+        note_table(table, at, pointer, found);
+    } else if let Some(list) = item.as_array() {
+        note_list(list, at, pointer, found);
+    } else if let Some(tables) = item.as_array_of_tables() {
+        for (number, table) in tables.iter().enumerate() {
+            let at = table.span().map_or(at, |span| span.start);
+            step(pointer, &number.to_string(), |pointer| {
+                found.insert(pointer.clone(), at);
+                note_table(table, at, pointer, found);
+            });
+        }
+    }
+}
+
+fn note_table(table: &dyn TableLike, at: usize, pointer: &mut String, found: &mut BTreeMap<String, usize>) {
+    for (name, item) in table.iter() {
+        let key = table.get_key_value(name).and_then(|(key, _)| key.span());
+        let at = key.or_else(|| item.span()).map_or(at, |span| span.start);
+        step(pointer, name, |pointer| note(item, at, pointer, found));
+    }
+}
+
+fn note_list(list: &Array, at: usize, pointer: &mut String, found: &mut BTreeMap<String, usize>) {
+    for (number, value) in list.iter().enumerate() {
+        let at = value.span().map_or(at, |span| span.start);
+        step(pointer, &number.to_string(), |pointer| {
+            found.insert(pointer.clone(), at);
+            match value {
+                Value::Array(inner) => note_list(inner, at, pointer, found),
+                Value::InlineTable(table) => note_table(table, at, pointer, found),
+                _ => {}
+            }
+        });
+    }
+}
+
+fn step(pointer: &mut String, name: &str, act: impl FnOnce(&mut String)) {
+    let length = pointer.len();
+    pointer.push('/');
+    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+    if pointer.len() <= POINTER_BYTES_MAX {
+        act(pointer);
+    }
+    pointer.truncate(length);
+}
+
 #[cfg(test)]
 mod tests {
-    use super::byte_size;
+    use super::{POINTER_BYTES_MAX, byte_size, places};
+
+    #[test]
+    fn each_setting_has_its_place() {
+        let text = "a = 1\n[b]\nc.d = [1, [2], {e = 3}]\n\"x/y~z\" = 1\n[[f]]\ng = 1\n[[f]]\n";
+        let document = toml_edit::Document::parse(text).expect("TOML");
+        let found = places(document.as_item(), 0);
+        let at = |part: &str| text.find(part).expect("it is there");
+        for (pointer, offset) in [
+            ("", 0),
+            ("/a", 0),
+            ("/b/c/d", at("d =")),
+            ("/b/c/d/0", at("1, ")),
+            ("/b/c/d/1", at("[2]")),
+            ("/b/c/d/1/0", at("2]")),
+            ("/b/c/d/2/e", at("e =")),
+            ("/b/x~1y~0z", at("\"x/y")),
+            ("/f/0", at("[[f]]")),
+            ("/f/0/g", at("g =")),
+            ("/f/1", text.rfind("[[f]]").expect("it is there")),
+        ] {
+            assert_eq!(found.get(pointer), Some(&offset), "{pointer} in {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_pointer_of_the_longest_length_is_kept_and_a_longer_one_is_not() {
+        for (length, kept) in [(POINTER_BYTES_MAX - 1, true), (POINTER_BYTES_MAX, false)] {
+            let document = toml_edit::Document::parse(format!("{} = 1", "k".repeat(length))).expect("TOML");
+            assert_eq!(places(document.as_item(), 0).len() == 2, kept, "{length}");
+        }
+    }
 
     #[test]
     fn byte_sizes() {

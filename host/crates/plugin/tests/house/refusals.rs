@@ -137,3 +137,22 @@ fn more_plugins_than_bits() {
     let most = (0..64).map(|n| guest_with("pass", |settings| settings.name = format!("p{n}")));
     assert!(load(most.collect(), KeySets::new()).is_ok());
 }
+
+#[test]
+fn settings_that_its_schema_does_not_allow() {
+    let refusals = |json: &str| {
+        let settings = guest_with("schema", |settings| settings.config_json = json.to_owned());
+        load(vec![settings], KeySets::new()).err().unwrap_or_default()
+    };
+    let told = |json: &str| -> Vec<(String, String)> {
+        let errors = refusals(json).into_iter();
+        errors.map(|error| (error.setting.clone().unwrap_or_default(), error.to_string())).collect()
+    };
+    assert_eq!(told(r#"{"greeting":"hello","limits":{"rate":-1}}"#), []);
+    let wrong = told(r#"{"greting":"hello","limits":{"rate":-2}}"#);
+    let places: Vec<&str> = wrong.iter().map(|(place, _)| place.as_str()).collect();
+    assert_eq!(places, ["", "/greting", "/limits/rate"], "{wrong:?}");
+    assert!(wrong.iter().all(|(_, text)| text.starts_with("plugin \"schema\" (schema.wasm): ")), "{wrong:?}");
+    let wrong = told(r#"{"greeting":"no"}"#);
+    assert!(wrong[0].1.contains("configure was called"), "what the schema allows is the plugin's to judge: {wrong:?}");
+}
