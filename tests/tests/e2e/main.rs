@@ -25,6 +25,7 @@ mod refused;
 mod replace;
 mod response;
 mod start;
+mod state;
 mod statements;
 mod status;
 mod stop;

@@ -103,7 +103,21 @@ impl Stores {
         .collect()
     }
 
+    /// The store of this place, with what its file has. A file is waited for without the
+    /// registry's lock: whoever asks for another store, or for all of them, does not wait.
     fn store(
+        &self,
+        name: &str,
+        settings: StoreSettings,
+        disk: Option<&DiskSettings>,
+        log: &Arc<dyn LogSink>,
+    ) -> Arc<Kept> {
+        let kept = self.known_or_new(name, settings, disk, log);
+        kept.opened();
+        kept
+    }
+
+    fn known_or_new(
         &self,
         name: &str,
         settings: StoreSettings,
@@ -275,8 +289,9 @@ mod tests {
     use crate::limiter::LimiterSettings;
     use crate::log::LogSink;
     use crate::settings::GrantedNames;
-    use crate::store::{StoreSettings, WhenFull};
+    use crate::store::{DiskSettings, StoreSettings, WhenFull};
     use std::sync::Arc;
+    use std::time::Duration;
 
     fn declared(registry: &Arc<Stores>, bytes_max: u64, rate: u32) -> Declared {
         let store = StoreSettings { bytes_max, when_full: WhenFull::Evict };
@@ -315,6 +330,37 @@ mod tests {
         assert!(other.limiter("l").expect("granted").take(b"k", 6, 0).is_some_and(|outcome| outcome.allowed));
         drop((new, other));
         assert_eq!(registry.usage(), []);
+    }
+
+    #[test]
+    fn a_file_that_is_in_use_holds_nobody_up_but_who_wants_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.redb");
+        let other = redb::Database::create(&path).expect("a database");
+        let registry = Stores::new();
+        let disk = DiskSettings { path, flush: Duration::from_millis(10) };
+        let mut with_file = declared(&registry, 65_536, 5);
+        with_file.disks.insert("a".to_owned(), disk);
+        with_file.stores.insert("b".to_owned(), with_file.stores["a"]);
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| Named::new(&granted("a"), &with_file, &log()).expect("declared"));
+            let found = loop {
+                if let Some(found) = registry.usage().pop() {
+                    break found.disk.expect("it is on disk");
+                }
+                std::thread::yield_now();
+            };
+            assert_eq!((found.works, found.failures), (false, 0), "it is neither open yet nor given up");
+            let quick = Named::new(&granted("b"), &with_file, &log()).expect("declared");
+            assert!(quick.store("b").expect("granted").get("k", 0).is_none());
+            drop(other);
+            let named = waits.join().expect("it does not panic");
+            let disk = registry.usage().into_iter().find(|usage| usage.name == "a").and_then(|usage| usage.disk);
+            // What somebody else left there is no store.
+            assert!(disk.is_some_and(|disk| disk.works || disk.failures > 0), "who wants it has waited");
+            drop(named);
+        });
+        assert!(registry.close(Duration::from_secs(20)));
     }
 
     #[test]

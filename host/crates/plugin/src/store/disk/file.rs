@@ -24,6 +24,10 @@ const FORMAT: u64 = 1;
 const HEAD_BYTES: usize = 16;
 /// Versions that are set aside at a time, so that none comes again after a crash.
 const VERSIONS_AHEAD: u64 = 1 << 32;
+/// A file up to this size is never made smaller, bytes.
+const SHRINK_FROM_BYTES: u64 = 8 * 1024 * 1024;
+/// A larger one is, once it has so many times the bytes that the store counts.
+const SHRINK_AT_TIMES: u64 = 4;
 /// Memory that the database may use for pages.
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -58,6 +62,8 @@ pub(super) struct StoreFile {
     path: PathBuf,
     /// Versions up to here are set aside.
     versions: u64,
+    /// Bytes that were left the last time that it was made smaller.
+    shrunk_to: u64,
 }
 
 /// What opening found.
@@ -93,7 +99,7 @@ impl StoreFile {
         // A database that was altered may make the library panic; the store's memory is not touched by that.
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let database = opener(path)?;
-            let mut file = Self { database, path: path.to_owned(), versions: 0 };
+            let mut file = Self { database, path: path.to_owned(), versions: 0, shrunk_to: 0 };
             let found = file.begin(store, load)?;
             Ok((file, found))
         }));
@@ -140,6 +146,25 @@ impl StoreFile {
             Ok(false) => Err(broken("the file was taken away")),
             Err(error) => Err(broken(error)),
         }
+    }
+
+    /// Gives room back to the disk, if the file is mostly holes. Takes as long as writing what
+    /// is left; a crash meanwhile loses nothing.
+    ///
+    /// # Errors
+    /// The disk is full or broken.
+    pub(super) fn shrink(&mut self, store: &Store) -> Result<(), Trouble> {
+        let length = std::fs::metadata(&self.path).map_err(broken)?.len();
+        let holes = length > SHRINK_FROM_BYTES && length / SHRINK_AT_TIMES > store.bytes();
+        // Where the last time did not help much, the next has to be worth it.
+        if !holes || length / 2 < self.shrunk_to {
+            return Ok(());
+        }
+        let database = &mut self.database;
+        let compacted = catch_unwind(AssertUnwindSafe(|| database.compact().map_err(broken)));
+        compacted.unwrap_or_else(|_| Err(broken("making the file smaller failed inside the database")))?;
+        self.shrunk_to = std::fs::metadata(&self.path).map_err(broken)?.len();
+        Ok(())
     }
 
     fn commit(&self, batch: &Batch, store: &Store) -> Result<u64, Trouble> {

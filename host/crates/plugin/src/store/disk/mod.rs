@@ -11,8 +11,8 @@ use crate::log::{Level, LogSink};
 use crate::store::{Store, StoreSettings};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 use writer::Writer;
@@ -52,6 +52,8 @@ pub(crate) struct Kept {
 struct Disk {
     signal: Arc<Signal>,
     state: Arc<DiskState>,
+    /// Ends once the file was opened, or could not be; `None` once somebody saw that.
+    opening: Mutex<Option<Receiver<()>>>,
 }
 
 /// What the writer is told.
@@ -102,9 +104,9 @@ impl Kept {
         Self { store: Arc::new(Store::new(settings)), disk: None }
     }
 
-    /// A store on disk, with what its file has; it is in memory only while the file can't be
-    /// used, which `log` is told. `alive` is dropped once the file is closed. Blocks: for
-    /// reading, and for two seconds while another process has the file.
+    /// A store on disk; it is in memory only while the file can't be used, which `log` is
+    /// told. `alive` is dropped once the file is closed. Does not wait for the file:
+    /// [`Kept::opened`] does.
     pub(crate) fn on_disk(
         name: &str,
         settings: StoreSettings,
@@ -125,13 +127,14 @@ impl Kept {
     ) -> Self {
         let (signal, state) = (Arc::new(Signal::default()), Arc::new(DiskState::default()));
         let store = Arc::new(Store::on_disk(settings, Arc::clone(&signal)));
-        let kept = Self { store, disk: Some(Disk { signal: Arc::clone(&signal), state: Arc::clone(&state) }) };
+        let (ready, opened) = sync_channel(1);
+        let opening = Mutex::new(Some(opened));
+        let kept = Self { store, disk: Some(Disk { signal: Arc::clone(&signal), state: Arc::clone(&state), opening }) };
         kept.configure(settings, Some(disk));
         let (store, path) = (Arc::clone(&kept.store), disk.path.clone());
         let (owned, teller) = (name.to_owned(), Arc::clone(log));
         let mut writer =
             Writer { store, signal: Arc::clone(&signal), state, path, name: owned, log: teller, opener, loaded: false };
-        let (ready, opened) = sync_channel(1);
         let thread = std::thread::Builder::new().name("store".to_owned());
         let spawned = thread.spawn({
             let signal = Arc::clone(&signal);
@@ -142,21 +145,27 @@ impl Kept {
                 drop(alive);
             }
         });
-        match spawned {
-            // An end without a word is one as well.
-            Ok(_) => drop(opened.recv()),
-            Err(error) => {
-                if let Some(disk) = &kept.disk {
-                    disk.state.failures.fetch_add(1, Ordering::Relaxed);
-                }
-                log.store(
-                    name,
-                    Level::Error,
-                    &format!("it is in memory only, there is no thread for its file: {error}"),
-                );
+        if let Err(error) = spawned {
+            if let Some(disk) = &kept.disk {
+                disk.state.failures.fetch_add(1, Ordering::Relaxed);
             }
+            let text = format!("it is in memory only, there is no thread for its file: {error}");
+            log.store(name, Level::Error, &text);
         }
         kept
+    }
+
+    /// Waits until the store holds what its file has, or the file can't be used. Blocks: for
+    /// reading, and for two seconds while another process has the file.
+    pub(crate) fn opened(&self) {
+        if let Some(disk) = &self.disk {
+            // Whoever comes while another one waits here waits for that one.
+            let mut opening = disk.opening.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(opened) = opening.take() {
+                // An end without a word is one as well.
+                let _ = opened.recv();
+            }
+        }
     }
 
     /// Takes other settings.

@@ -44,7 +44,9 @@ impl Place {
         let disk = DiskSettings { path: path.to_owned(), flush: Duration::from_millis(10) };
         let (alive, closed) = sync_channel(0);
         let log = Arc::clone(&self.ears) as Arc<dyn LogSink>;
-        Open { kept: Kept::with("things", settings, &disk, &log, alive, opener), closed }
+        let kept = Kept::with("things", settings, &disk, &log, alive, opener);
+        kept.opened();
+        Open { kept, closed }
     }
 
     fn errors(&self) -> Vec<String> {
@@ -180,6 +182,33 @@ fn what_has_no_room_any_more_is_the_oldest() {
     assert_eq!(large.get("0"), None, "disk has forgotten it too");
     assert!(large.get("999").is_some());
     large.close();
+}
+
+#[test]
+fn a_file_that_is_mostly_holes_becomes_small_again() {
+    let place = Place::new();
+    let open = place.open();
+    let length = || std::fs::metadata(place.path()).expect("the file").len();
+    open.set("stays", "one");
+    for n in 0..24 {
+        open.set(&format!("large-{n}"), &"v".repeat(1 << 20));
+        open.flushed();
+    }
+    let full = length();
+    assert!(full > 24 << 20, "{full}");
+    for n in 0..24 {
+        open.kept.store().delete(&format!("large-{n}"));
+    }
+    open.flushed();
+    until("a small file", || length() < 2 << 20);
+    open.set("after", "two");
+    open.flushed();
+    assert_eq!((open.disk().failures, open.disk().works), (0, true));
+    open.close();
+    let again = place.open();
+    assert_eq!((again.get("stays").as_deref(), again.get("after").as_deref()), (Some("one"), Some("two")));
+    assert_eq!(again.get("large-7"), None);
+    again.close();
 }
 
 #[test]

@@ -108,7 +108,8 @@ impl Writer {
         }
         file.write(&batch, &self.store)?;
         self.state.flushes.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        // A host that ends is waited for.
+        if self.is_stopping() { Ok(()) } else { file.shrink(&self.store) }
     }
 
     fn open_patiently(&mut self) -> Option<StoreFile> {
