@@ -267,6 +267,7 @@ fn from_file(plugin: &Plugin, folder: &Path) -> Result<PluginSettings, String> {
         memory_bytes_max: usize::try_from(plugin.memory_bytes_max.value).unwrap_or(usize::MAX),
         body_held_bytes_max: usize::try_from(plugin.body_held_bytes_max.value).unwrap_or(usize::MAX),
         deadline: Duration::from_millis(plugin.deadline_ms.value),
+        preemptible: plugin.preemptible.value,
         wall_max: Duration::from_millis(plugin.wall_ms_max.value),
         instances_max: u32::try_from(plugin.instances_max.value).unwrap_or(u32::MAX),
         recycle_requests: plugin.recycle_requests.value,

@@ -350,6 +350,7 @@ fn plugin(path: &str, plugin: &Plugin) -> Group {
     lines.setting("memory_bytes_max", &plugin.memory_bytes_max);
     lines.setting("body_held_bytes_max", &plugin.body_held_bytes_max);
     lines.setting("deadline_ms", &plugin.deadline_ms);
+    lines.setting("preemptible", &plugin.preemptible);
     lines.setting("wall_ms_max", &plugin.wall_ms_max);
     lines.setting("instances_max", &plugin.instances_max);
     lines.setting("recycle_requests", &plugin.recycle_requests);

@@ -4,7 +4,7 @@
 //! are fetched from the source only when all that came before has been taken on.
 
 use crate::edit::Side;
-use crate::stage::{Mode, Stage};
+use crate::stage::{Last, Made, Mode, Stage};
 use crate::state::{picture, take_late};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -50,7 +50,35 @@ struct Watched<B> {
 struct Lane {
     stage: Option<Stage>,
     queue: VecDeque<Bytes>,
+    /// What its inspector is being shown and has not answered yet.
+    shown: Option<Shown>,
     ended: bool,
+}
+
+/// What an inspector is shown that may wait.
+enum Shown {
+    Chunk(Bytes),
+    /// The trailers behind it.
+    End(Option<HeaderMap>),
+}
+
+impl Lane {
+    /// Takes what became of a chunk.
+    fn keep(&mut self, chunk: Bytes, made: Made) {
+        match made {
+            Made::Same => self.queue.push_back(chunk),
+            Made::Pieces(pieces) => self.queue.extend(pieces.into_iter().filter(|piece| !piece.is_empty())),
+        }
+    }
+
+    /// Bytes that have come this far and not beyond.
+    fn held(&self) -> u64 {
+        let shown = match &self.shown {
+            Some(Shown::Chunk(chunk)) => chunk.len(),
+            Some(Shown::End(_)) | None => 0,
+        };
+        self.queue.iter().map(Bytes::len).chain([shown]).map(|length| length as u64).sum()
+    }
 }
 
 /// What was collected of a body.
@@ -181,6 +209,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Watched<B> {
     fn poll_piece(&mut self, level: usize, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Fault>> {
         let mut swallowed = 0;
         loop {
+            ready!(self.poll_shown(level, cx))?;
             let Some(lane) = self.lanes.get_mut(level) else { return Poll::Ready(Ok(None)) };
             if let Some(piece) = lane.queue.pop_front() {
                 return Poll::Ready(Ok(Some(piece)));
@@ -212,11 +241,9 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Watched<B> {
             None => lane.queue.push_back(piece),
             Some(stage) => {
                 let chunk = piece.split_to(piece.len().min(CHUNK_BYTES_MAX));
-                match stage.chunk(&chunk, view)? {
-                    crate::stage::Made::Same => lane.queue.push_back(chunk),
-                    crate::stage::Made::Pieces(pieces) => {
-                        lane.queue.extend(pieces.into_iter().filter(|piece| !piece.is_empty()));
-                    }
+                match stage.chunk(&chunk, view) {
+                    Some(made) => lane.keep(chunk, made?),
+                    None => lane.shown = Some(Shown::Chunk(chunk)),
                 }
                 if !piece.is_empty()
                     && let Some(lane) = level.checked_sub(1).and_then(|below| self.lanes.get_mut(below))
@@ -225,7 +252,37 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Watched<B> {
                 }
             }
         }
-        if level.checked_sub(1).is_some_and(|below| self.has_ended(below)) { self.finish(level) } else { Ok(()) }
+        self.finish_after_last(level)
+    }
+
+    /// Waits for what a lane's inspector makes of what it was shown, if there is anything.
+    fn poll_shown(&mut self, level: usize, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        let view = &mut self.view;
+        let Some(lane) = self.lanes.get_mut(level) else { return Poll::Ready(Ok(())) };
+        let (Some(shown), Some(stage)) = (&lane.shown, &mut lane.stage) else { return Poll::Ready(Ok(())) };
+        match shown {
+            Shown::Chunk(chunk) => {
+                let made = ready!(stage.poll_chunk(cx, chunk, view))?;
+                if let Some(Shown::Chunk(chunk)) = lane.shown.take() {
+                    lane.keep(chunk, made);
+                }
+                Poll::Ready(self.finish_after_last(level))
+            }
+            Shown::End(_) => {
+                let last = ready!(stage.poll_end(cx, view))?;
+                if let Some(Shown::End(trailers)) = lane.shown.take() {
+                    self.finished(level, trailers, last);
+                }
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    /// Tells a lane's inspector the end if nothing more comes to it.
+    fn finish_after_last(&mut self, level: usize) -> Result<(), Fault> {
+        let waits = self.lanes.get(level).is_none_or(|lane| lane.shown.is_some() || lane.ended);
+        let last = !waits && level.checked_sub(1).is_some_and(|below| self.has_ended(below));
+        if last { self.finish(level) } else { Ok(()) }
     }
 
     /// Tells a lane's inspector the end.
@@ -233,18 +290,30 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Watched<B> {
         let trailers = self.trailers.take();
         let view = &mut self.view;
         let Some(lane) = self.lanes.get_mut(level) else { return Ok(()) };
-        lane.ended = true;
-        let mut after = trailers;
         let none = HeaderMap::new();
-        if let Some(stage) = lane.stage.as_mut().filter(|stage| stage.is_open()) {
-            let last = stage.end(after.as_ref().unwrap_or(&none), view)?;
-            lane.queue.extend(Some(last.data).filter(|data| !data.is_empty()));
-            if last.trailers.is_some() {
-                after = last.trailers.filter(|trailers| !trailers.is_empty());
-            }
-        }
-        self.trailers = after;
+        let last = match lane.stage.as_mut().filter(|stage| stage.is_open()) {
+            None => Last::default(),
+            Some(stage) => match stage.end(trailers.as_ref().unwrap_or(&none), view) {
+                Some(last) => last?,
+                None => {
+                    lane.shown = Some(Shown::End(trailers));
+                    return Ok(());
+                }
+            },
+        };
+        self.finished(level, trailers, last);
         Ok(())
+    }
+
+    /// Nothing more comes out of a lane but its inspector's last words.
+    fn finished(&mut self, level: usize, trailers: Option<HeaderMap>, last: Last) {
+        let Some(lane) = self.lanes.get_mut(level) else { return };
+        lane.ended = true;
+        lane.queue.extend(Some(last.data).filter(|data| !data.is_empty()));
+        self.trailers = match last.trailers {
+            Some(instead) => Some(instead).filter(|trailers| !trailers.is_empty()),
+            None => trailers,
+        };
     }
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Fault>> {
@@ -265,7 +334,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Watched<B> {
     /// True once nothing more comes out of a lane.
     fn has_ended(&self, level: usize) -> bool {
         let Some(lane) = self.lanes.get(level) else { return true };
-        if !lane.queue.is_empty() {
+        if !lane.queue.is_empty() || lane.shown.is_some() {
             return false;
         }
         lane.ended
@@ -335,7 +404,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Body for PluginBody<B> {
             Passage::Untouched(body) => body.size_hint(),
             Passage::Watched(watched) if watched.edits => SizeHint::default(),
             Passage::Watched(watched) => {
-                let held = watched.lanes.iter().flat_map(|lane| &lane.queue).map(|piece| piece.len() as u64).sum();
+                let held = watched.lanes.iter().map(Lane::held).sum();
                 match watched.source.as_ref().map_or(Some(0), |source| source.size_hint().exact()) {
                     Some(rest) => SizeHint::with_exact(rest.saturating_add(held)),
                     None => SizeHint::default(),

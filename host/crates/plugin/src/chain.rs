@@ -217,7 +217,9 @@ fn load_one(index: usize, settings: &PluginSettings, around: &Surroundings) -> R
         named,
         started: Instant::now(),
     });
-    let blueprint = blueprint(&compiled, hooks, &common).map_err(|error| Why::new(crate::compile::reason(&error)))?;
+    let waits = settings.preemptible || link::waits(&compiled.component);
+    let blueprint =
+        blueprint(&compiled, hooks, &common, waits).map_err(|error| Why::new(crate::compile::reason(&error)))?;
     around.engine.ticker().watch(&common);
     let registration = try_out(&blueprint, around)?;
     let reads_response_at_end = hooks.completion
@@ -282,9 +284,8 @@ fn code(settings: &PluginSettings, around: &Surroundings) -> Result<Arc<Compiled
     Ok(code)
 }
 
-fn blueprint(compiled: &Compiled, hooks: Hooks, common: &Arc<Common>) -> wasmtime::Result<Blueprint> {
+fn blueprint(compiled: &Compiled, hooks: Hooks, common: &Arc<Common>, waits: bool) -> wasmtime::Result<Blueprint> {
     let pre = link::link(&compiled.component)?;
-    let waits = link::waits(&compiled.component);
     Ok(Blueprint {
         lifecycle: lifecycle::GuestIndices::new(&pre)?,
         request_head: hooks.request_head.then(|| request_head::GuestIndices::new(&pre)).transpose()?,

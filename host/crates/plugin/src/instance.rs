@@ -23,7 +23,7 @@ mod body;
 mod fiber;
 mod tick;
 
-pub(crate) use fiber::FiberIndices;
+pub(crate) use fiber::{FiberIndices, Shown, Word};
 
 /// Most bytes that one call hands from the sandbox to the host, lists and strings
 /// counted with their headers: a guest can't make the host allocate more. At the edge: fault `bad-output`.

@@ -28,14 +28,6 @@ pub(crate) struct Hooks {
 }
 
 impl Hooks {
-    /// A hook that does not run on a fiber yet.
-    fn not_on_fibers(&self) -> Option<LinkError> {
-        let Self { request_body, request_whole, response_body, response_whole, timer, .. } = *self;
-        let text = "it imports http-out and exports a body, whole or timer hook: this version of the host lets only \
-            request-head, response-head and completion wait";
-        (request_body || request_whole || response_body || response_whole || timer).then(|| LinkError::plain(text))
-    }
-
     /// All that there are, in the order of a request.
     pub(crate) fn seen(&self) -> Vec<Hook> {
         let all = [
@@ -152,7 +144,6 @@ pub(crate) fn check(component: &Component, grants: Grants, names: &GrantedNames)
         errors.push(LinkError::plain("it exports no hook: request-head, response-head, completion or timer"));
     } else if errors.is_empty() {
         errors.extend(hooks.never_called());
-        errors.extend(waits(component).then(|| hooks.not_on_fibers()).flatten());
     }
     if errors.is_empty() { Ok(hooks) } else { Err(errors) }
 }

@@ -189,6 +189,8 @@ impl Plane {
         if matches!(interest, BodyInterest::Whole(_)) {
             hook = whole;
             *running = None;
+        } else if slot.waiting.is_some() {
+            *running = None;
         }
         let (exchange, looked) = self.look(slot, side, interest, exchange, body).await;
         running.get_or_insert_with(|| self.worker.run());
@@ -222,7 +224,11 @@ impl Plane {
             BodyInterest::Whole(wanted) => return whole::look(&self.worker, slot, side, wanted, exchange, body).await,
         };
         exchange.shared.late.get_or_insert_default();
-        let (mut exchange, stage) = Stage::open(&self.worker, slot, side, mode, exchange);
+        let (mut exchange, stage) = if slot.waiting.is_some() {
+            Box::pin(Stage::open_waiting(&self.worker, slot, side, mode, exchange)).await
+        } else {
+            Stage::open(&self.worker, slot, side, mode, exchange)
+        };
         let outcome = stage.map(|stage| {
             catch_up(&mut exchange);
             body.add(stage, mode);
@@ -262,7 +268,7 @@ impl Plane {
             }
         };
         let begun = slot.seen.begin(hook);
-        let called = waiting::call(&self.worker, slot, until, instance, async |instance| {
+        let called = waiting::call(&self.worker, slot, until, instance, None, async |instance| {
             instance.head_on_fiber(side, view, exchange).await
         });
         let waiting::Called { instance, mut exchange, outcome } = called.await;
@@ -289,9 +295,7 @@ impl Plane {
                 instance.undo(&mut exchange);
             }
         }
-        let again = side == Side::Request && loaded.blueprint.response_head.is_some();
-        let next = if again { Next::ThisExchange } else { Next::AnyExchange };
-        slot.pool.borrow_mut().put(loaded, id, instance, next);
+        slot.pool.borrow_mut().put(loaded, id, instance, slot.after_head(side));
         (exchange, outcome.map_err(|why| Broken::new(PluginFault::BadOutput, why)))
     }
 
@@ -315,7 +319,7 @@ impl Plane {
             };
             let view = &slot.loaded.registration.completion_view;
             let begun = slot.seen.begin(Hook::Completion);
-            let called = waiting::call(&worker, &slot, until, instance, async |instance| {
+            let called = waiting::call(&worker, &slot, until, instance, None, async |instance| {
                 instance.complete_on_fiber(view, exchange, told).await
             });
             let waiting::Called { instance, outcome, .. } = called.await;
@@ -408,15 +412,21 @@ impl Slot {
     }
 
     fn request_head(&self, exchange: Box<Exchange>) -> (Box<Exchange>, Result<Outcome, Broken>) {
-        let blueprint = &self.loaded.blueprint;
-        let again = blueprint.response_head.is_some() || self.wants_request_bodies();
-        self.head(exchange, Side::Request, if again { Next::ThisExchange } else { Next::AnyExchange })
+        self.head(exchange, Side::Request, self.after_head(Side::Request))
     }
 
     fn response_head(&self, exchange: Box<Exchange>) -> (Box<Exchange>, Result<Outcome, Broken>) {
+        self.head(exchange, Side::Response, self.after_head(Side::Response))
+    }
+
+    /// Whether an exchange may call its instance again after a head hook.
+    fn after_head(&self, side: Side) -> Next {
         let blueprint = &self.loaded.blueprint;
-        let again = blueprint.response_body.is_some() || blueprint.response_whole.is_some();
-        self.head(exchange, Side::Response, if again { Next::ThisExchange } else { Next::AnyExchange })
+        let again = match side {
+            Side::Request => blueprint.response_head.is_some() || self.wants_request_bodies(),
+            Side::Response => blueprint.response_body.is_some() || blueprint.response_whole.is_some(),
+        };
+        if again { Next::ThisExchange } else { Next::AnyExchange }
     }
 
     fn wants_request_bodies(&self) -> bool {

@@ -10,6 +10,7 @@ use crate::seen::{End, Shard};
 use crate::settings::{FaultPolicy, Isolation, OnFault};
 use crate::worker::{Slot, Worker};
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::fault::PluginFault;
@@ -109,20 +110,25 @@ impl Pool {
         }
     }
 
-    /// An instance for the length of a body, which no other exchange gets meanwhile.
+    /// An instance for the length of a body, which no other exchange gets meanwhile. It is
+    /// counted as long as a [`Lent`] is there for it, which is for the caller to make.
     pub(crate) fn lend(&mut self, loaded: &Loaded, exchange: u64) -> Result<Box<Instance>, Broken> {
-        if self.lent >= loaded.instances_max {
-            let text = format!("{} bodies are open already: instances_max of this worker", self.lent);
-            return Err(Broken::new(PluginFault::Memory, text));
-        }
-        let instance = self.take(loaded, exchange)?;
-        self.lent += 1;
-        Ok(instance)
+        self.may_lend(loaded)?;
+        self.take(loaded, exchange)
     }
 
-    /// A lent instance is back, or lost.
-    pub(crate) fn settle(&mut self) {
-        self.lent = self.lent.saturating_sub(1);
+    /// The same, for an instance whose hooks may wait.
+    pub(crate) fn lend_ready(&mut self, loaded: &Loaded, exchange: u64) -> Result<Ready, Broken> {
+        self.may_lend(loaded)?;
+        self.ready(loaded, exchange)
+    }
+
+    fn may_lend(&self, loaded: &Loaded) -> Result<(), Broken> {
+        if self.lent < loaded.instances_max {
+            return Ok(());
+        }
+        let text = format!("{} bodies are open already: instances_max of this worker", self.lent);
+        Err(Broken::new(PluginFault::Memory, text))
     }
 
     /// How long the plugin is not called yet, where it keeps failing.
@@ -145,6 +151,23 @@ impl Pool {
     fn take_held(&mut self, exchange: u64) -> Option<Box<Instance>> {
         let at = self.held.iter().position(|(id, _)| *id == exchange)?;
         self.held.remove(at).map(|(_, instance)| instance)
+    }
+}
+
+/// Counts an instance that is out, with a body of its own.
+pub(crate) struct Lent(Rc<Slot>);
+
+impl Lent {
+    pub(crate) fn new(slot: &Rc<Slot>) -> Self {
+        slot.pool.borrow_mut().lent += 1;
+        Self(Rc::clone(slot))
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut pool = self.0.pool.borrow_mut();
+        pool.lent = pool.lent.saturating_sub(1);
     }
 }
 

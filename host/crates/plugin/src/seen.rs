@@ -12,7 +12,7 @@ mod tests;
 use crate::bindings::contract::types::{BodyInterest, ChunkVerdict, Verdict, WholeVerdict};
 pub(crate) use book::Book;
 pub use book::{HookSeen, PluginSeen};
-pub(crate) use shard::{End, Life, Shard};
+pub(crate) use shard::{Begun, End, Life, Shard};
 
 /// One call of each hook in so many is timed, the first one included. Hooks that make an
 /// instance (`configure`) are timed each.

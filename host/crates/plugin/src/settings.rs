@@ -156,8 +156,12 @@ pub struct PluginSettings {
     /// stopped: fault `deadline`. So it is after four times this and at least one second
     /// more than this by the clock on the wall, on a machine that has no time for it.
     pub deadline: Duration,
-    /// Most time of one hook that may wait (of a plugin granted `http-out`), its waits and the
-    /// wait for an instance included. Default 2 s. At the edge the hook is stopped: fault `deadline`.
+    /// Its hooks give way to other requests of their worker every 2 ms at most, as those of a
+    /// plugin granted `http-out` always do; each call costs more for that. Default false: a hook
+    /// holds its worker until it ends, at most for its deadline.
+    pub preemptible: bool,
+    /// Most time of one hook that may wait or is preemptible, its waits and the wait for an
+    /// instance included. Default 2 s. At the edge the hook is stopped: fault `deadline`.
     pub wall_max: Duration,
     /// Most instances per worker. A plugin whose hooks never wait uses one, and one more for
     /// each exchange that it holds a body of; with this many held, the next that asks for a
@@ -188,6 +192,7 @@ impl PluginSettings {
             memory_bytes_max: 16 * 1024 * 1024,
             body_held_bytes_max: 1024 * 1024,
             deadline: Duration::from_millis(50),
+            preemptible: false,
             wall_max: Duration::from_secs(2),
             instances_max: 64,
             recycle_requests: 1_000_000,

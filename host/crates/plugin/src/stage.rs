@@ -1,17 +1,22 @@
 //! One plugin's inspector of one body: what it says to each chunk, checked and done.
 
+mod flight;
+
 use crate::bindings::contract::types::{ChunkVerdict, EndVerdict, Header, Patch, Response, Tail};
 use crate::edit::{self, Side};
 use crate::fault::Broken;
-use crate::instance::Instance;
-use crate::pool::Next;
+use crate::instance::{Instance, Shown, Word};
+use crate::pool::{Lent, Next};
 use crate::seen::{Hook, Said};
 use crate::trace::{self, Traced};
+use crate::waiting::{self, Called};
 use crate::worker::{Slot, Worker};
 use bytes::Bytes;
+use flight::Flight;
 use http::HeaderMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use wasmtime::component::ResourceAny;
 use wire::fault::PluginFault;
 use wire::ports::Answer;
@@ -36,12 +41,20 @@ pub(crate) struct Stage {
     side: Side,
     mode: Mode,
     exchange: u64,
-    /// `None` once it is closed.
-    open: Option<(Box<Instance>, ResourceAny)>,
+    /// `None` once it is closed, and while a call of it waits.
+    open: Option<Open>,
+    flight: Option<Flight>,
     /// It has changed bytes, so that the body can't go on without it.
     changed: bool,
     /// The hook that runs, or whose answer is being carried out.
     traced: Traced,
+}
+
+/// An inspector between two calls.
+struct Open {
+    instance: Box<Instance>,
+    body: ResourceAny,
+    lent: Lent,
 }
 
 /// What a stage makes of a chunk or an end.
@@ -69,63 +82,130 @@ impl Stage {
         mode: Mode,
         exchange: Box<Exchange>,
     ) -> (Box<Exchange>, Result<Self, Broken>) {
-        let blueprint = &slot.loaded.blueprint;
-        let has_hook = match side {
-            Side::Request => blueprint.request_body.is_some(),
-            Side::Response => blueprint.response_body.is_some(),
+        let mut traced = match has_hook(slot, side, &exchange) {
+            Ok(()) => Traced::begin(&exchange, &slot.loaded.common.name, hook(side)),
+            Err(broken) => return (exchange, Err(broken)),
         };
-        if !has_hook {
-            let text = format!("it wants to see the body, but exports no {}", hook(side));
-            trace::not_called(&exchange, &slot.loaded.common.name, hook(side), PluginFault::BadOutput);
-            return (exchange, Err(Broken::new(PluginFault::BadOutput, text)));
-        }
         let id = exchange.id;
-        let mut traced = Traced::begin(&exchange, &slot.loaded.common.name, hook(side));
-        let mut instance = match slot.pool.borrow_mut().lend(&slot.loaded, id) {
+        let taken = slot.pool.borrow_mut().lend(&slot.loaded, id);
+        let mut instance = match taken {
             Ok(instance) => instance,
             Err(broken) => {
                 traced.broke(broken.kind);
                 return (exchange, Err(broken));
             }
         };
+        let lent = Lent::new(slot);
         let begun = slot.seen.begin(hook(side));
         let (exchange, opened) = instance.open(side, exchange);
         slot.seen.end(begun);
-        let opened = match opened {
-            Ok(resource) => {
+        let opened = opened.map(|body| Open { instance, body, lent });
+        Self::opened((worker, slot), (side, mode), exchange, opened, traced)
+    }
+
+    /// The same, in an instance whose hooks may wait.
+    ///
+    /// # Cancel safety
+    /// Dropping it drops the instance, and the exchange with it.
+    pub(crate) async fn open_waiting(
+        worker: &Rc<Worker>,
+        slot: &Rc<Slot>,
+        side: Side,
+        mode: Mode,
+        exchange: Box<Exchange>,
+    ) -> (Box<Exchange>, Result<Self, Broken>) {
+        let mut traced = match has_hook(slot, side, &exchange) {
+            Ok(()) => Traced::begin(&exchange, &slot.loaded.common.name, hook(side)),
+            Err(broken) => return (exchange, Err(broken)),
+        };
+        let (lent, until, instance) = match waiting::lent(worker, slot, exchange.id).await {
+            Ok(lent) => lent,
+            Err(broken) => {
+                traced.broke(broken.kind);
+                return (exchange, Err(broken));
+            }
+        };
+        let begun = slot.seen.begin(hook(side));
+        let called = waiting::call(worker, slot, until, instance, None, async |instance| {
+            instance.open_on_fiber(side, exchange).await
+        });
+        let Called { instance, exchange, outcome } = called.await;
+        slot.seen.end(begun);
+        let opened = outcome.and_then(|body| {
+            let instance = instance.ok_or_else(|| Broken::new(PluginFault::Trap, "its instance is gone"))?;
+            Ok(Open { instance, body, lent })
+        });
+        Self::opened((worker, slot), (side, mode), exchange, opened, traced)
+    }
+
+    fn opened(
+        (worker, slot): (&Rc<Worker>, &Rc<Slot>),
+        (side, mode): (Side, Mode),
+        exchange: Box<Exchange>,
+        opened: Result<Open, Broken>,
+        mut traced: Traced,
+    ) -> (Box<Exchange>, Result<Self, Broken>) {
+        let stage = match opened {
+            Ok(mut open) => {
                 slot.seen.said(hook(side), Said::Open);
                 traced.said(Said::Open);
-                instance.keep_late(&exchange);
-                let open = Some((instance, resource));
+                open.instance.keep_late(&exchange);
+                let (open, flight) = (Some(open), None);
                 let (worker, slot) = (Rc::clone(worker), Rc::clone(slot));
-                let traced = Traced::default();
-                Ok(Self { worker, slot, side, mode, exchange: id, open, changed: false, traced })
+                let (changed, traced) = (false, Traced::default());
+                Ok(Self { worker, slot, side, mode, exchange: exchange.id, open, flight, changed, traced })
             }
             Err(broken) => {
                 traced.broke(broken.kind);
-                slot.pool.borrow_mut().settle();
                 Err(broken)
             }
         };
-        (exchange, opened)
+        (exchange, stage)
     }
 
     /// True while it wants more of the body.
     pub(crate) fn is_open(&self) -> bool {
-        self.open.is_some()
+        self.open.is_some() || self.flight.is_some()
     }
 
-    /// Shows it a chunk.
+    /// Shows it a chunk. `None` where its hooks may wait: [`Stage::poll_chunk`] has the outcome.
     ///
     /// # Errors
     /// It refuses the body, or failed and its policy is to refuse.
-    pub(crate) fn chunk(&mut self, data: &Bytes, view: &mut Option<Box<Exchange>>) -> Result<Made, Fault> {
+    pub(crate) fn chunk(&mut self, data: &Bytes, view: &mut Option<Box<Exchange>>) -> Option<Result<Made, Fault>> {
+        if self.slot.waiting.is_some() {
+            self.depart(view, || Shown::Chunk(data.to_vec()));
+            return None;
+        }
         let side = self.side;
         let verdict = self.call(view, |instance, body, exchange| instance.chunk(side, body, data, exchange));
+        Some(verdict.map_or(Ok(Made::Same), |verdict| self.chunk_said(data, verdict, view)))
+    }
+
+    /// What it made of the chunk that it was shown; once it has said so.
+    pub(crate) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &Bytes,
+        view: &mut Option<Box<Exchange>>,
+    ) -> Poll<Result<Made, Fault>> {
+        Poll::Ready(match ready!(self.poll_flight(cx, view)) {
+            None => Ok(Made::Same),
+            Some(Ok(Word::Chunk(verdict))) => self.chunk_said(data, Ok(verdict), view),
+            Some(Ok(Word::End(_))) => self.chunk_said(data, Err(another_hook()), view),
+            Some(Err(broken)) => self.chunk_said(data, Err(broken), view),
+        })
+    }
+
+    fn chunk_said(
+        &mut self,
+        data: &Bytes,
+        verdict: Result<ChunkVerdict, Broken>,
+        view: &mut Option<Box<Exchange>>,
+    ) -> Result<Made, Fault> {
         let verdict = match verdict {
-            None => return Ok(Made::Same),
-            Some(Ok(verdict)) => verdict,
-            Some(Err(broken)) => return self.failed(broken, view),
+            Ok(verdict) => verdict,
+            Err(broken) => return self.failed(broken, view),
         };
         let said = Said::from(&verdict);
         let is_last = matches!(verdict, ChunkVerdict::Done | ChunkVerdict::ReplaceDone(_) | ChunkVerdict::PatchDone(_));
@@ -149,26 +229,57 @@ impl Stage {
         }
     }
 
-    /// Tells it the end and closes it.
+    /// Tells it the end and closes it. `None` where its hooks may wait: [`Stage::poll_end`] has
+    /// the outcome.
     ///
     /// # Errors
     /// As for a chunk.
-    pub(crate) fn end(&mut self, trailers: &HeaderMap, view: &mut Option<Box<Exchange>>) -> Result<Last, Fault> {
+    pub(crate) fn end(
+        &mut self,
+        trailers: &HeaderMap,
+        view: &mut Option<Box<Exchange>>,
+    ) -> Option<Result<Last, Fault>> {
+        let list = || -> Vec<Header> {
+            let all = trailers.iter();
+            all.map(|(name, value)| Header { name: name.as_str().to_owned(), value: value.as_bytes().to_vec() })
+                .collect()
+        };
+        if self.slot.waiting.is_some() {
+            self.depart(view, || Shown::End(list()));
+            return None;
+        }
         let side = self.side;
-        let list: Vec<Header> = trailers
-            .iter()
-            .map(|(name, value)| Header { name: name.as_str().to_owned(), value: value.as_bytes().to_vec() })
-            .collect();
-        let verdict = self.call(view, |instance, body, exchange| instance.end(side, body, &list, exchange));
+        let verdict = self.call(view, |instance, body, exchange| instance.end(side, body, &list(), exchange));
+        Some(verdict.map_or_else(|| Ok(Last::default()), |verdict| self.end_said(verdict, view)))
+    }
+
+    /// What it made of the end that it was told; once it has said so.
+    pub(crate) fn poll_end(
+        &mut self,
+        cx: &mut Context<'_>,
+        view: &mut Option<Box<Exchange>>,
+    ) -> Poll<Result<Last, Fault>> {
+        Poll::Ready(match ready!(self.poll_flight(cx, view)) {
+            None => Ok(Last::default()),
+            Some(Ok(Word::End(verdict))) => self.end_said(Ok(verdict), view),
+            Some(Ok(Word::Chunk(_))) => self.end_said(Err(another_hook()), view),
+            Some(Err(broken)) => self.end_said(Err(broken), view),
+        })
+    }
+
+    fn end_said(
+        &mut self,
+        verdict: Result<EndVerdict, Broken>,
+        view: &mut Option<Box<Exchange>>,
+    ) -> Result<Last, Fault> {
         let tail = match verdict {
-            None => None,
-            Some(Ok(EndVerdict::Pass)) => {
+            Ok(EndVerdict::Pass) => {
                 self.said(Said::Pass);
                 None
             }
-            Some(Ok(EndVerdict::Finish(tail))) => Some(tail),
-            Some(Ok(EndVerdict::Abort(response))) => return self.refused(response, view).map(|_| Last::default()),
-            Some(Err(broken)) => return self.failed(broken, view).map(|_| Last::default()),
+            Ok(EndVerdict::Finish(tail)) => Some(tail),
+            Ok(EndVerdict::Abort(response)) => return self.refused(response, view).map(|_| Last::default()),
+            Err(broken) => return self.failed(broken, view).map(|_| Last::default()),
         };
         let Some(tail) = tail else {
             self.close(view);
@@ -186,29 +297,22 @@ impl Stage {
 
     /// Closes the inspector and gives its instance back; its last words are heard.
     pub(crate) fn close(&mut self, view: &mut Option<Box<Exchange>>) {
-        let Some((mut instance, resource)) = self.open.take() else { return };
-        self.slot.pool.borrow_mut().settle();
+        self.give_up(view);
+        let Some(open) = self.open.take() else { return };
         let Some(exchange) = view.take() else { return };
+        if self.slot.waiting.is_some() {
+            *view = self.close_waiting(open, exchange);
+            return;
+        }
+        let Open { mut instance, body, lent } = open;
+        drop(lent);
         let _busy = self.worker.run();
         instance.arm(self.slot.loaded.deadline);
-        let mut traced = Traced::begin(&exchange, &self.slot.loaded.common.name, hook(self.side));
+        let traced = Traced::begin(&exchange, &self.slot.loaded.common.name, hook(self.side));
         let begun = self.slot.seen.begin(hook(self.side));
-        let (exchange, closed) = instance.close(self.side, resource, exchange);
+        let (exchange, closed) = instance.close(self.side, body, exchange);
         self.slot.seen.end(begun);
-        match closed {
-            Ok(()) => {
-                self.slot.seen.said(hook(self.side), Said::Close);
-                traced.said(Said::Close);
-                instance.keep_late(&exchange);
-                let again = self.side == Side::Request && self.slot.loaded.blueprint.response_head.is_some();
-                let next = if again { Next::ThisExchange } else { Next::AnyExchange };
-                self.slot.pool.borrow_mut().put(&self.slot.loaded, self.exchange, instance, next);
-            }
-            Err(broken) => {
-                traced.broke(broken.kind);
-                self.slot.report(&broken, hook(self.side));
-            }
-        }
+        closed_with(&self.slot, self.side, (self.exchange, &exchange), closed.map(|()| instance), traced);
         *view = Some(exchange);
     }
 
@@ -225,20 +329,19 @@ impl Stage {
         view: &mut Option<Box<Exchange>>,
         call: impl FnOnce(&mut Instance, ResourceAny, Box<Exchange>) -> (Box<Exchange>, Result<T, Broken>),
     ) -> Option<Result<T, Broken>> {
-        let (instance, resource) = self.open.as_mut()?;
+        let Open { instance, body, .. } = self.open.as_mut()?;
         let exchange = view.take()?;
         let _busy = self.worker.run();
         instance.arm(self.slot.loaded.deadline);
         self.traced = Traced::begin(&exchange, &self.slot.loaded.common.name, hook(self.side));
         let begun = self.slot.seen.begin(hook(self.side));
-        let (exchange, outcome) = call(instance, *resource, exchange);
+        let (exchange, outcome) = call(instance, *body, exchange);
         self.slot.seen.end(begun);
         if outcome.is_ok() {
             instance.keep_late(&exchange);
         } else {
             // A trap leaves the instance in no known state.
             self.open = None;
-            self.slot.pool.borrow_mut().settle();
         }
         *view = Some(exchange);
         Some(outcome)
@@ -304,13 +407,47 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
-    fn drop(&mut self) {
-        // Closed by its flow in all ways that have a view; here the instance goes with it.
-        if self.open.take().is_some() {
-            self.slot.pool.borrow_mut().settle();
+/// A plugin that asks for a body has the hook for it.
+fn has_hook(slot: &Slot, side: Side, exchange: &Exchange) -> Result<(), Broken> {
+    let blueprint = &slot.loaded.blueprint;
+    let there = match side {
+        Side::Request => blueprint.request_body.is_some(),
+        Side::Response => blueprint.response_body.is_some(),
+    };
+    if there {
+        return Ok(());
+    }
+    trace::not_called(exchange, &slot.loaded.common.name, hook(side), PluginFault::BadOutput);
+    Err(Broken::new(PluginFault::BadOutput, format!("it wants to see the body, but exports no {}", hook(side))))
+}
+
+/// The instance of an inspector that is closed goes back, unless its destructor failed.
+fn closed_with(
+    slot: &Slot,
+    side: Side,
+    (id, exchange): (u64, &Exchange),
+    closed: Result<Box<Instance>, Broken>,
+    mut traced: Traced,
+) {
+    match closed {
+        Ok(mut instance) => {
+            slot.seen.said(hook(side), Said::Close);
+            traced.said(Said::Close);
+            instance.keep_late(exchange);
+            let again = side == Side::Request && slot.loaded.blueprint.response_head.is_some();
+            let next = if again { Next::ThisExchange } else { Next::AnyExchange };
+            slot.pool.borrow_mut().put(&slot.loaded, id, instance, next);
+        }
+        Err(broken) => {
+            traced.broke(broken.kind);
+            slot.report(&broken, hook(side));
         }
     }
+}
+
+/// The answer to another call than the one that was made.
+fn another_hook() -> Broken {
+    Broken::new(PluginFault::Trap, "another hook of it answered")
 }
 
 /// The hook that an inspector of this side is.

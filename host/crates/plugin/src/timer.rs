@@ -15,8 +15,11 @@ use crate::fault::Broken;
 use crate::log::Level;
 use crate::pool::Next;
 use crate::seen::{Hook, Said};
+use crate::waiting;
 use crate::worker::{Slot, Worker};
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -118,7 +121,7 @@ struct Timer {
 
 impl Timer {
     fn run(self, mut stop: watch::Receiver<bool>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = match runtime {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -127,24 +130,31 @@ impl Timer {
                 return;
             }
         };
-        runtime.block_on(async {
-            tokio::select! {
-                biased;
-                // Told, or nobody is left to tell: both mean the end.
-                _ = stop.wait_for(|stopped| *stopped) => {}
-                () = self.tick_for_ever() => {}
-            }
-        });
+        let told = async {
+            // Told, or nobody is left to tell: both mean the end.
+            let _ = stop.wait_for(|stopped| *stopped).await;
+        };
+        runtime.block_on(self.tick_until(told));
     }
 
-    async fn tick_for_ever(&self) {
+    /// Ticks until then. A tick that has begun is ended: it is bounded by its own limits.
+    async fn tick_until(&self, told: impl Future<Output = ()>) {
+        let mut told = pin!(told);
         // The generation before may be in its last tick.
-        let _turn = self.turn.lock().await;
+        let _turn = tokio::select! {
+            biased;
+            () = &mut told => return,
+            turn = self.turn.lock() => turn,
+        };
         let (worker, slot) = (Worker::new(&self.engine), Slot::new(&self.loaded));
         let metrics = &self.loaded.common.metrics;
         let mut due = Instant::now();
         loop {
-            sleep_until(due).await;
+            tokio::select! {
+                biased;
+                () = &mut told => return,
+                () = sleep_until(due) => {}
+            }
             let pause = slot.pool.borrow().pause_left();
             if let Some(left) = pause {
                 let (next, skipped) = next(due, self.every, Instant::now() + left);
@@ -153,7 +163,11 @@ impl Timer {
                 continue;
             }
             metrics.count_tick();
-            if let Err(broken) = self.tick(&worker, &slot) {
+            let ticked = match slot.waiting {
+                None => self.tick(&worker, &slot),
+                Some(_) => waiting::tick(&worker, &slot, NO_EXCHANGE).await,
+            };
+            if let Err(broken) = ticked {
                 slot.report(&broken, Hook::Timer);
             }
             let skipped;

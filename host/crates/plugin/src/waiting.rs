@@ -7,11 +7,13 @@
 use crate::fault::Broken;
 use crate::fiber::in_turns;
 use crate::instance::Instance;
-use crate::pool::Ready;
+use crate::pool::{Lent, Next, Ready};
+use crate::seen::{Hook, Said};
 use crate::worker::{Slot, Worker};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -94,13 +96,37 @@ pub(crate) async fn instance(
         Ready::Instance(instance) => instance,
         Ready::New(probe) => {
             let made = crate::pool::fresh_on_fiber(worker, slot, probe);
-            by(until, made).await.unwrap_or_else(|| Err(waiting.too_long()))?
+            by(until, None, made).await.unwrap_or_else(|| Err(waiting.too_long()))?
         }
     };
     Ok((seat, until, instance))
 }
 
-/// Runs a call of an instance, until its time is over.
+/// An instance for the length of a body, which no other exchange gets meanwhile, and when the
+/// time of its first hook is over.
+///
+/// # Errors
+/// As many bodies are open as may be, or no new instance comes about.
+pub(crate) async fn lent(
+    worker: &Worker,
+    slot: &Rc<Slot>,
+    exchange: u64,
+) -> Result<(Lent, Instant, Box<Instance>), Broken> {
+    let Some(waiting) = &slot.waiting else { return Err(not_on_a_fiber()) };
+    let until = waiting.until();
+    let ready = slot.pool.borrow_mut().lend_ready(&slot.loaded, exchange)?;
+    let lent = Lent::new(slot);
+    let instance = match ready {
+        Ready::Instance(instance) => instance,
+        Ready::New(probe) => {
+            let made = crate::pool::fresh_on_fiber(worker, slot, probe);
+            by(until, None, made).await.unwrap_or_else(|| Err(waiting.too_long()))?
+        }
+    };
+    Ok((lent, until, instance))
+}
+
+/// Runs a call of an instance, until its time is over or whoever wanted it has `left`.
 ///
 /// # Cancel safety
 /// Dropping it drops the instance, and the exchange with it.
@@ -109,12 +135,13 @@ pub(crate) async fn call<T>(
     slot: &Slot,
     until: Instant,
     mut instance: Box<Instance>,
+    left: Option<&Cell<bool>>,
     hook: impl AsyncFnOnce(&mut Instance) -> (Box<Exchange>, Result<T, Broken>),
 ) -> Called<T> {
     let mut times = instance.times();
     let clock = instance.clock();
     let done = match &clock {
-        Some(clock) => by(until, in_turns(worker, clock, &mut times, hook(&mut instance))).await,
+        Some(clock) => by(until, left, in_turns(worker, clock, &mut times, hook(&mut instance))).await,
         None => Some(hook(&mut instance).await),
     };
     match done {
@@ -125,19 +152,47 @@ pub(crate) async fn call<T>(
         }
         None => {
             let broken = slot.waiting.as_ref().map_or_else(not_on_a_fiber, Waiting::too_long);
-            let exchange =
-                instance.abandon(&broken).expect("the call put it into the store, and was dropped before its end");
+            let exchange = instance
+                .abandon(Some(&broken).filter(|_| !left.is_some_and(Cell::get)))
+                .expect("the call put it into the store, and was dropped before its end");
             Called { instance: None, exchange, outcome: Err(broken) }
         }
     }
 }
 
-/// Waits for it until then. The timer is set when it waits for the first time: most hooks
-/// never do.
-async fn by<T>(until: Instant, call: impl Future<Output = T>) -> Option<T> {
+/// One tick of a plugin's timer: an instance, the call, the instance back. The outcome of
+/// making one comes first.
+///
+/// # Errors
+/// The hook failed, or no new instance came about.
+pub(crate) async fn tick(worker: &Worker, slot: &Slot, exchange: u64) -> Result<(), Broken> {
+    let (_seat, until, mut instance) = instance(worker, slot, exchange).await?;
+    let mut times = instance.times();
+    let Some(clock) = instance.clock() else { return Err(not_on_a_fiber()) };
+    let begun = slot.seen.begin(Hook::Timer);
+    let ticked = by(until, None, in_turns(worker, &clock, &mut times, instance.tick_on_fiber())).await;
+    slot.seen.end(begun);
+    let Some(ticked) = ticked else {
+        let broken = slot.waiting.as_ref().map_or_else(not_on_a_fiber, Waiting::too_long);
+        instance.abandon(Some(&broken));
+        return Err(broken);
+    };
+    // A trap leaves the instance in no known state: it is dropped here.
+    ticked?;
+    slot.seen.said(Hook::Timer, Said::Pass);
+    slot.pool.borrow_mut().put(&slot.loaded, exchange, instance, Next::AnyExchange);
+    Ok(())
+}
+
+/// Waits for it until then, or until somebody polls it who has `left`. The timer is set when
+/// it waits for the first time: most hooks never do.
+async fn by<T>(until: Instant, left: Option<&Cell<bool>>, call: impl Future<Output = T>) -> Option<T> {
     let mut call = pin!(call);
     let mut timer = pin!(None::<Sleep>);
     poll_fn(|cx| {
+        if left.is_some_and(Cell::get) {
+            return Poll::Ready(None);
+        }
         if let Poll::Ready(value) = call.as_mut().poll(cx) {
             return Poll::Ready(Some(value));
         }

@@ -4,10 +4,12 @@ use crate::bindings::contract::types::{Overflow, Response, WholeBody, WholeVerdi
 use crate::body::{Collected, PluginBody, catch_up, reframe};
 use crate::edit::{self, Rules, Side};
 use crate::fault::Broken;
+use crate::instance::Instance;
 use crate::plane::Outcome;
 use crate::pool::Next;
 use crate::seen::{Hook, Said};
 use crate::trace::{self, Traced};
+use crate::waiting;
 use crate::worker::{Slot, Worker};
 use bytes::Bytes;
 use http_body::Body;
@@ -56,8 +58,12 @@ where
             Overflow::Prefix => {}
         }
     }
-    let _busy = worker.run();
-    let (exchange, outcome) = call(slot, side, exchange, collected, body);
+    let (exchange, outcome) = if slot.waiting.is_some() {
+        Box::pin(call_waiting(worker, slot, side, exchange, collected, body)).await
+    } else {
+        let _busy = worker.run();
+        call(slot, side, exchange, collected, body)
+    };
     (exchange, Ok(outcome))
 }
 
@@ -114,23 +120,75 @@ fn call<B>(
 where
     B: Body<Data = Bytes, Error = Fault> + Unpin,
 {
-    let id = exchange.id;
-    let Collected { bytes, extra, complete } = collected;
-    let hook = hook(side);
-    let mut traced = Traced::begin(&exchange, &slot.loaded.common.name, hook);
-    let taken = slot.pool.borrow_mut().take(&slot.loaded, id);
+    let mut traced = Traced::begin(&exchange, &slot.loaded.common.name, hook(side));
+    let taken = slot.pool.borrow_mut().take(&slot.loaded, exchange.id);
     let mut instance = match taken {
         Ok(instance) => instance,
         Err(broken) => {
             traced.broke(broken.kind);
-            body.put_back([bytes, extra]);
+            body.put_back([collected.bytes, collected.extra]);
             return (exchange, Err(broken));
         }
     };
-    let begun = slot.seen.begin(hook);
-    let (mut exchange, verdict) = instance.whole(side, &bytes, complete, exchange);
+    let begun = slot.seen.begin(hook(side));
+    let (exchange, verdict) = instance.whole(side, &collected.bytes, collected.complete, exchange);
     slot.seen.end(begun);
-    let verdict = match verdict {
+    carry_out(slot, side, exchange, verdict.map(|verdict| (instance, verdict)), collected, body, traced)
+}
+
+/// The same, in an instance whose hooks may wait.
+///
+/// # Cancel safety
+/// Dropping it drops the instance, with exchange and body.
+async fn call_waiting<B>(
+    worker: &Rc<Worker>,
+    slot: &Rc<Slot>,
+    side: Side,
+    exchange: Box<Exchange>,
+    collected: Collected,
+    body: &mut PluginBody<B>,
+) -> (Box<Exchange>, Result<Outcome, Broken>)
+where
+    B: Body<Data = Bytes, Error = Fault> + Unpin,
+{
+    let mut traced = Traced::begin(&exchange, &slot.loaded.common.name, hook(side));
+    let (_seat, until, instance) = match waiting::instance(worker, slot, exchange.id).await {
+        Ok(ready) => ready,
+        Err(broken) => {
+            traced.broke(broken.kind);
+            body.put_back([collected.bytes, collected.extra]);
+            return (exchange, Err(broken));
+        }
+    };
+    let begun = slot.seen.begin(hook(side));
+    let (shown, complete) = (collected.bytes.to_vec(), collected.complete);
+    let called = waiting::call(worker, slot, until, instance, None, async |instance| {
+        instance.whole_on_fiber(side, shown, complete, exchange).await
+    });
+    let waiting::Called { instance, exchange, outcome } = called.await;
+    slot.seen.end(begun);
+    let gone = || Broken::new(PluginFault::Trap, "its instance is gone");
+    let verdict = outcome.and_then(|verdict| Ok((instance.ok_or_else(gone)?, verdict)));
+    carry_out(slot, side, exchange, verdict, collected, body, traced)
+}
+
+/// Does what the hook said.
+fn carry_out<B>(
+    slot: &Slot,
+    side: Side,
+    mut exchange: Box<Exchange>,
+    verdict: Result<(Box<Instance>, WholeVerdict), Broken>,
+    collected: Collected,
+    body: &mut PluginBody<B>,
+    mut traced: Traced,
+) -> (Box<Exchange>, Result<Outcome, Broken>)
+where
+    B: Body<Data = Bytes, Error = Fault> + Unpin,
+{
+    let id = exchange.id;
+    let Collected { bytes, extra, complete } = collected;
+    let hook = hook(side);
+    let (mut instance, verdict) = match verdict {
         Ok(verdict) => verdict,
         Err(broken) => {
             traced.broke(broken.kind);

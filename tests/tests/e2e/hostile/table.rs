@@ -27,6 +27,10 @@ const TOO_MUCH: &str = "it handed over more than 8388608 bytes at once";
 
 acts! {
     loop_in_request = Act::new("W1", "loop").asks(REQUEST).fails("request-head", "deadline", STOPPED);
+    loop_that_gives_way = Act::new("W1", "loop").asks(REQUEST).with("preemptible = true")
+        .fails("request-head", "deadline", STOPPED);
+    chunk_loop_that_gives_way = Act::new("W1", "body-loop").sends(UP, "loud!").with("preemptible = true")
+        .fails("request-body", "deadline", STOPPED);
     loop_in_response = Act::new("W1", "loop").asks(RESPONSE).fails("response-head", "deadline", STOPPED);
     loop_in_completion = Act::new("W1", "loop").asks(COMPLETION).fails("completion", "deadline", STOPPED)
         .answers(Answer::Status(200));

@@ -115,6 +115,8 @@ pub struct Plugin {
     pub body_held_bytes_max: Setting<u64>,
     /// CPU time of one hook in milliseconds. Default 50.
     pub deadline_ms: Setting<u64>,
+    /// Its hooks give way to other requests every 2 ms. Default false.
+    pub preemptible: Setting<bool>,
     /// Time of one hook with waiting, in milliseconds. Default 2000.
     pub wall_ms_max: Setting<u64>,
     /// Instances per worker. Default 64.
@@ -134,7 +136,7 @@ pub struct Plugin {
     pub at: Position,
 }
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "name",
     "module",
     "sha256",
@@ -144,6 +146,7 @@ const KEYS: [&str; 14] = [
     "memory_bytes_max",
     "body_held_bytes_max",
     "deadline_ms",
+    "preemptible",
     "wall_ms_max",
     "instances_max",
     "recycle_requests",
@@ -219,6 +222,7 @@ fn one(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Option<Plugin> {
     let memory_bytes_max = reading.bytes(keys, "memory_bytes_max", &(65_536..=4_294_967_296), 16 << 20);
     let body_held_bytes_max = reading.bytes(keys, "body_held_bytes_max", &(65_536..=268_435_456), 1 << 20);
     let deadline_ms = reading.number(keys, "deadline_ms", &(1..=60_000), 50);
+    let preemptible = reading.boolean(keys, "preemptible");
     let wall_ms_max = reading.number(keys, "wall_ms_max", &(1..=600_000), 2000);
     let instances_max = reading.number(keys, "instances_max", &(1..=10_000), 64);
     let recycle_requests = reading.number(keys, "recycle_requests", &(1..=1_000_000_000_000), 1_000_000);
@@ -234,6 +238,7 @@ fn one(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Option<Plugin> {
         memory_bytes_max,
         body_held_bytes_max,
         deadline_ms,
+        preemptible,
         wall_ms_max,
         instances_max,
         recycle_requests,

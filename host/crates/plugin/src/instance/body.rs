@@ -11,7 +11,7 @@ use wire::Exchange;
 /// What a call gives back: the exchange always.
 type Back<T> = (Box<Exchange>, Result<T, Broken>);
 
-fn phase(side: Side) -> Phase {
+pub(super) fn phase(side: Side) -> Phase {
     match side {
         Side::Request => Phase::RequestBody,
         Side::Response => Phase::ResponseBody,

@@ -4,7 +4,7 @@
 //! there, for [`Instance::abandon`] to take out.
 
 use super::{Blueprint, Hooks, Instance, Unborn, ViewBuffer};
-use crate::bindings::contract::types::Verdict;
+use crate::bindings::contract::types::{ChunkVerdict, EndVerdict, Header, Verdict, WholeVerdict};
 use crate::bindings::hooks::{completion, lifecycle};
 use crate::budget::SystemTimes;
 use crate::edit::Side;
@@ -17,20 +17,28 @@ use crate::state::{Phase, State};
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::Store;
-use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Func, InstancePre, Lift, Lower, TypedFunc};
+use wasmtime::component::{
+    ComponentExportIndex, ComponentNamedList, Func, InstancePre, Lift, Lower, ResourceAny, TypedFunc,
+};
 use wire::Exchange;
 
 /// What a call gives back: the exchange always.
 type Back<T> = (Box<Exchange>, Result<T, Broken>);
 type View = Vec<Option<Vec<u8>>>;
+type WholeHook = TypedFunc<(Vec<u8>, bool), (WholeVerdict,)>;
 type Configured = Result<lifecycle::Registration, String>;
 
 /// Where the functions of a component are that may wait.
 pub(crate) struct FiberIndices {
     configure: ComponentExportIndex,
     request_head: Option<ComponentExportIndex>,
+    request_body: Option<[ComponentExportIndex; 3]>,
+    request_whole: Option<ComponentExportIndex>,
     response_head: Option<ComponentExportIndex>,
+    response_body: Option<[ComponentExportIndex; 3]>,
+    response_whole: Option<ComponentExportIndex>,
     completion: Option<ComponentExportIndex>,
+    timer: Option<ComponentExportIndex>,
 }
 
 /// The functions of an instance that may wait.
@@ -41,8 +49,33 @@ pub(super) struct Fiber {
 
 struct FiberHooks {
     request_head: Option<TypedFunc<(View,), (Verdict,)>>,
+    request_body: Option<BodyHooks>,
+    request_whole: Option<WholeHook>,
     response_head: Option<TypedFunc<(View,), (Verdict,)>>,
+    response_body: Option<BodyHooks>,
+    response_whole: Option<WholeHook>,
     completion: Option<TypedFunc<(completion::Summary, View), ()>>,
+    timer: Option<TypedFunc<(), ()>>,
+}
+
+/// The functions of an inspector.
+#[derive(Clone, Copy)]
+struct BodyHooks {
+    open: TypedFunc<(), (ResourceAny,)>,
+    chunk: TypedFunc<(ResourceAny, Vec<u8>), (ChunkVerdict,)>,
+    end: TypedFunc<(ResourceAny, Vec<Header>), (EndVerdict,)>,
+}
+
+/// What an inspector is shown.
+pub(crate) enum Shown {
+    Chunk(Vec<u8>),
+    End(Vec<Header>),
+}
+
+/// What it says to that.
+pub(crate) enum Word {
+    Chunk(ChunkVerdict),
+    End(EndVerdict),
 }
 
 impl FiberIndices {
@@ -58,12 +91,22 @@ impl FiberIndices {
             let found = outer.and_then(|outer| component.get_export_index(Some(&outer), function));
             found.ok_or_else(|| wasmtime::Error::msg(format!("the hook {interface} has no function {function}")))
         };
-        let head = |there: bool, interface: &str, function: &str| there.then(|| find(interface, function)).transpose();
+        let one = |there: bool, interface: &str, function: &str| there.then(|| find(interface, function)).transpose();
+        let body = |there: bool, interface: &str| -> wasmtime::Result<Option<[ComponentExportIndex; 3]>> {
+            let functions = ["open", "[method]inspector.chunk", "[method]inspector.end"];
+            let [open, chunk, end] = functions.map(|function| one(there, interface, function));
+            Ok(open?.zip(chunk?).zip(end?).map(|((open, chunk), end)| [open, chunk, end]))
+        };
         Ok(Self {
             configure: find("lifecycle", "configure")?,
-            request_head: head(hooks.request_head, "request-head", "handle")?,
-            response_head: head(hooks.response_head, "response-head", "handle")?,
-            completion: head(hooks.completion, "completion", "done")?,
+            request_head: one(hooks.request_head, "request-head", "handle")?,
+            request_body: body(hooks.request_body, "request-body")?,
+            request_whole: one(hooks.request_whole, "request-whole", "handle")?,
+            response_head: one(hooks.response_head, "response-head", "handle")?,
+            response_body: body(hooks.response_body, "response-body")?,
+            response_whole: one(hooks.response_whole, "response-whole", "handle")?,
+            completion: one(hooks.completion, "completion", "done")?,
+            timer: one(hooks.timer, "timer", "tick")?,
         })
     }
 
@@ -81,10 +124,24 @@ impl FiberIndices {
             let func: Func = instance.get_func(&mut *store, index).ok_or_else(super::body::absent)?;
             func.typed::<P, R>(&*store).map(Some)
         }
+        let body = |store: &mut Store<State>,
+                    indices: Option<&[ComponentExportIndex; 3]>|
+         -> wasmtime::Result<Option<BodyHooks>> {
+            let Some([open, chunk, end]) = indices else { return Ok(None) };
+            let open = typed(store, instance, Some(open))?;
+            let chunk = typed(store, instance, Some(chunk))?;
+            let end = typed(store, instance, Some(end))?;
+            Ok(open.zip(chunk).zip(end).map(|((open, chunk), end)| BodyHooks { open, chunk, end }))
+        };
         Ok(FiberHooks {
             request_head: typed(store, instance, self.request_head.as_ref())?,
+            request_body: body(store, self.request_body.as_ref())?,
+            request_whole: typed(store, instance, self.request_whole.as_ref())?,
             response_head: typed(store, instance, self.response_head.as_ref())?,
+            response_body: body(store, self.response_body.as_ref())?,
+            response_whole: typed(store, instance, self.response_whole.as_ref())?,
             completion: typed(store, instance, self.completion.as_ref())?,
+            timer: typed(store, instance, self.timer.as_ref())?,
         })
     }
 }
@@ -138,8 +195,11 @@ impl Instance {
     }
 
     /// Takes the exchange out after a call that was broken off; what the hook had changed is undone.
-    pub(crate) fn abandon(&mut self, why: &Broken) -> Option<Box<Exchange>> {
-        self.end_probe(Some(why));
+    /// Without a reason it is not the plugin's fault.
+    pub(crate) fn abandon(&mut self, why: Option<&Broken>) -> Option<Box<Exchange>> {
+        if why.is_some() {
+            self.end_probe(why);
+        }
         let state = self.store.data_mut();
         let mut exchange = state.leave()?;
         state.undo(&mut exchange);
@@ -160,6 +220,75 @@ impl Instance {
             Side::Response => (hooks.and_then(|hooks| hooks.response_head), Phase::Response),
         };
         self.on_fiber(phase, exchange, hook, (values,)).await
+    }
+
+    /// Opens an inspector.
+    pub(crate) async fn open_on_fiber(&mut self, side: Side, exchange: Box<Exchange>) -> Back<ResourceAny> {
+        let hook = self.body_hooks(side).map(|hooks| hooks.open);
+        self.on_fiber(super::body::phase(side), exchange, hook, ()).await
+    }
+
+    /// Shows something of a body to an inspector.
+    pub(crate) async fn show_on_fiber(
+        &mut self,
+        side: Side,
+        body: ResourceAny,
+        shown: Shown,
+        exchange: Box<Exchange>,
+    ) -> Back<Word> {
+        let (hooks, phase) = (self.body_hooks(side), super::body::phase(side));
+        match shown {
+            Shown::Chunk(data) => {
+                let hook = hooks.map(|hooks| hooks.chunk);
+                let (exchange, said) = self.on_fiber(phase, exchange, hook, (body, data)).await;
+                (exchange, said.map(Word::Chunk))
+            }
+            Shown::End(trailers) => {
+                let hook = hooks.map(|hooks| hooks.end);
+                let (exchange, said) = self.on_fiber(phase, exchange, hook, (body, trailers)).await;
+                (exchange, said.map(Word::End))
+            }
+        }
+    }
+
+    /// Drops an inspector, which runs its destructor; to that `http-out` does not answer.
+    pub(crate) async fn close_on_fiber(&mut self, side: Side, body: ResourceAny, exchange: Box<Exchange>) -> Back<()> {
+        self.begin(super::body::phase(side), exchange);
+        let outcome = body.resource_drop_async(&mut self.store).await;
+        self.finish(outcome)
+    }
+
+    /// Shows a whole body; its head can still be changed.
+    pub(crate) async fn whole_on_fiber(
+        &mut self,
+        side: Side,
+        body: Vec<u8>,
+        complete: bool,
+        exchange: Box<Exchange>,
+    ) -> Back<WholeVerdict> {
+        let hooks = self.fiber.as_ref().map(|fiber| &fiber.hooks);
+        let (hook, phase) = match side {
+            Side::Request => (hooks.and_then(|hooks| hooks.request_whole), Phase::Request),
+            Side::Response => (hooks.and_then(|hooks| hooks.response_whole), Phase::Response),
+        };
+        self.on_fiber(phase, exchange, hook, (body, complete)).await
+    }
+
+    /// Runs the timer hook, without an exchange.
+    pub(crate) async fn tick_on_fiber(&mut self) -> Result<(), Broken> {
+        let Some(hook) = self.fiber.as_ref().and_then(|fiber| fiber.hooks.timer) else { return Ok(()) };
+        self.begin_tick();
+        self.store.data_mut().may_wait = true;
+        let outcome = hook.call_async(&mut self.store, ()).await;
+        self.finish_tick(outcome)
+    }
+
+    fn body_hooks(&self, side: Side) -> Option<BodyHooks> {
+        let hooks = &self.fiber.as_ref()?.hooks;
+        match side {
+            Side::Request => hooks.request_body,
+            Side::Response => hooks.response_body,
+        }
     }
 
     /// Runs the completion hook.

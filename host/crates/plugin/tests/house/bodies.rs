@@ -1,10 +1,11 @@
 //! Body hooks: what each verdict does to the bytes, and what a bad one costs.
 
-use crate::harness::{House, guest, guest_with, house, lines, request, response_lines, told};
+use crate::harness::{House, guest, guest_with, house, let_others_run, lines, request, response_lines, told};
 use bytes::Bytes;
 use gatelodge_plugin::{FaultPolicy, Isolation, OnFault, PluginBody, PluginSettings};
 use http::{HeaderValue, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -13,6 +14,16 @@ use wire::exchange::Source;
 use wire::fault::PluginFault;
 use wire::ports::{Ending, Plugins as _, Step, Summary};
 use wire::{Exchange, Fault, Framing, Kind, ResponseHead};
+
+thread_local! {
+    /// A body has paused, so that what waits, waits for that.
+    static PAUSED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What waits has given way to others: it is to be asked again.
+fn gave_way() -> bool {
+    crate::PREEMPTIBLE && !PAUSED.take()
+}
 
 /// A body that comes in pieces: `None` is a pause.
 struct Pieces {
@@ -39,7 +50,10 @@ impl http_body::Body for Pieces {
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         match self.pieces.pop_front() {
             None => Poll::Ready(None),
-            Some(None) => Poll::Pending,
+            Some(None) => {
+                PAUSED.set(true);
+                Poll::Pending
+            }
             Some(Some(piece)) => Poll::Ready(Some(piece.map(Frame::data))),
         }
     }
@@ -72,7 +86,13 @@ fn answered(mut exchange: Box<Exchange>, length: u64) -> Box<Exchange> {
 }
 
 fn poll<T>(future: impl Future<Output = T>) -> Poll<T> {
-    std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+    let mut future = std::pin::pin!(future);
+    loop {
+        let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        if polled.is_ready() || !gave_way() {
+            return polled;
+        }
+    }
 }
 
 impl House {
@@ -102,6 +122,7 @@ impl House {
 fn next(body: &mut PluginBody<Pieces>) -> Result<Option<Bytes>, Fault> {
     loop {
         match Pin::new(&mut *body).poll_frame(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending if gave_way() => {}
             Poll::Pending => return Ok(Some(Bytes::new())),
             Poll::Ready(None) => return Ok(None),
             Poll::Ready(Some(Err(fault))) => return Err(fault),
@@ -146,6 +167,7 @@ fn complete(house: &House, exchange: Box<Exchange>) {
         detail: None,
     };
     house.plane.complete(exchange, &summary);
+    let_others_run();
 }
 
 const BOTH: [Isolation; 2] = [Isolation::Instance, Isolation::Request];
@@ -331,6 +353,7 @@ fn open_bodies_are_bounded() {
         let (_, step, _) = open();
         assert!(told(&step).starts_with("fault memory of body-pass"), "{}", told(&step));
         drop(first);
+        let_others_run();
         let (_, step, mut body) = open();
         assert_eq!(told(&step), "continue");
         assert_eq!(drain(&mut body).ok().as_deref(), Some("x"));
@@ -373,6 +396,7 @@ fn an_inspector_goes_with_its_body() {
         assert_eq!(next(&mut body).ok().flatten().as_deref(), Some(&b"one"[..]));
         assert_eq!(house.lines(), [""; 0]);
         drop(body);
+        let_others_run();
         assert_eq!(house.lines(), ["gone after 3 bytes"], "no end, only its destructor");
         let mut broken = Pieces::new(&["one"]);
         broken.pieces.push_back(Some(Err(Kind::ClientGone.into())));
@@ -512,7 +536,7 @@ fn much_goes_through_at_flat_memory() {
     };
     let before = resident();
     let mut seen = 0;
-    while let Poll::Ready(Some(frame)) = Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop())) {
+    while let Poll::Ready(Some(frame)) = poll(std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))) {
         seen += frame.expect("no fault").into_data().expect("data").len() as u64;
     }
     assert_eq!(seen, total);

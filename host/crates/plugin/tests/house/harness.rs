@@ -6,10 +6,13 @@ use gatelodge_plugin::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use http_body::Body as _;
+use std::cell::OnceCell;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
+use tokio::runtime::Runtime;
+use tokio::task::LocalSet;
 use wire::fault::PluginFault;
 use wire::ports::{Plugins as _, Step};
 use wire::{ConnFacts, Exchange, Framing, Kind, RequestHead, ResponseHead, Scheme};
@@ -64,13 +67,15 @@ pub(crate) struct House {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// The settings of a guest with all grants.
+/// The settings of a guest with all grants, preemptible where `PREEMPTIBLE` says so.
 pub(crate) fn guest(name: &str) -> PluginSettings {
     let bytes: Arc<[u8]> = gatelodge_guests::component(name).into();
     let mut settings = PluginSettings::new(name, ModuleSource { label: format!("{name}.wasm"), bytes });
     settings.grants = Grants { log: true, metrics: true, identity: true, written: false };
     // So that a busy machine fails none of the tests that are about something else.
     settings.deadline = std::time::Duration::from_secs(10);
+    settings.preemptible = crate::PREEMPTIBLE;
+    settings.wall_max = std::time::Duration::from_secs(60);
     settings
 }
 
@@ -104,6 +109,9 @@ fn load_with(
     key_sets: KeySets,
     declared: Declared,
 ) -> Result<House, Vec<LoadError>> {
+    if crate::PREEMPTIBLE && tokio::runtime::Handle::try_current().is_err() {
+        be_a_worker();
+    }
     let ears = Arc::new(Ears::default());
     let metrics = Metrics::new();
     let around = Surroundings {
@@ -169,11 +177,42 @@ impl http_body::Body for NoBody {
     }
 }
 
-/// Hooks never wait: one poll is enough.
+thread_local! {
+    static WORKER: OnceCell<(&'static Runtime, &'static LocalSet)> = const { OnceCell::new() };
+}
+
+/// Gives this thread, for all its life, what a worker's thread has.
+fn be_a_worker() {
+    WORKER.with(|worker| {
+        worker.get_or_init(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let (runtime, set): (&Runtime, &LocalSet) =
+                (Box::leak(Box::new(runtime)), Box::leak(Box::new(LocalSet::new())));
+            std::mem::forget((runtime.enter(), set.enter()));
+            (runtime, set)
+        });
+    });
+}
+
+/// Hooks that gave way, and whose exchange is over, go on.
+pub(crate) fn let_others_run() {
+    let Some((runtime, set)) = WORKER.with(|worker| worker.get().copied()) else { return };
+    set.block_on(runtime, async {
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+/// Hooks never wait: one poll is enough. A preemptible one may have to be asked again.
 pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("a hook waited"),
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => return value,
+            Poll::Pending if crate::PREEMPTIBLE => {}
+            Poll::Pending => panic!("a hook waited"),
+        }
     }
 }
 
@@ -205,6 +244,7 @@ impl House {
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
+        let_others_run();
         self.ears.lines.lock().expect("no test panics with it").iter().map(|line| line.message.clone()).collect()
     }
 }

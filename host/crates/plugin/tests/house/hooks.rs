@@ -328,6 +328,7 @@ fn completion_log() {
     let (exchange, _) = house.round(request("/", &[]), 404);
     assert_eq!(exchange.shared.ran, 3);
     house.plane.complete(exchange, &summary());
+    crate::harness::let_others_run();
     let heard = house.ears.lines.lock().expect("no test panics with it").clone();
     assert_eq!(heard.len(), 1);
     let field = |name: &str| heard[0].fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
@@ -338,6 +339,7 @@ fn completion_log() {
     assert!(field("ending").is_some_and(|ending| ending.contains("UpstreamGone")));
     // An exchange that it did not see.
     house.plane.complete(request("/", &[]), &summary());
+    crate::harness::let_others_run();
     assert_eq!(house.lines().len(), 1);
 }
 
@@ -369,6 +371,7 @@ fn shows() {
         head.headers.insert("vary", HeaderValue::from_static("a"));
     }
     house.plane.complete(exchange, &summary());
+    crate::harness::let_others_run();
     assert_eq!(house.ears.faults.lock().expect("no test panics with it").len(), 0);
     let lines = house.lines();
     assert_eq!(lines.first().map(String::as_str), Some("request: Bearer t"));

@@ -1,7 +1,9 @@
 //! Hooks that wait for an upstream: a scripted peer on loopback, and what reaches it.
 
-use crate::harness::{House, guest_with, load_declared, request, told};
-use gatelodge_plugin::{Declared, PluginSettings, Resolve, Resolving, UpstreamSettings};
+use crate::harness::{House, guest, guest_with, load_declared, request, told};
+use bytes::Bytes;
+use gatelodge_plugin::{Declared, PluginBody, PluginSettings, Resolve, Resolving, Timers, UpstreamSettings};
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -283,4 +285,129 @@ async fn an_upstream_without_its_grant_tells_the_line() {
         assert!(lines.contains("[plugin.grants] http = [\"thing\"]"), "{lines}");
     };
     LocalSet::new().run_until(story).await;
+}
+
+type Upload = UnsyncBoxBody<Bytes, wire::Fault>;
+
+/// The guest that asks from every hook, behind one that counts what goes by.
+fn everywhere(url: &str, way: &str, change: impl FnOnce(&mut PluginSettings)) -> House {
+    let mut upstream = UpstreamSettings::new(url).expect("a URL");
+    upstream.private = true;
+    upstream.total_ms_max = 60_000;
+    let asks = guest_with("asks-everywhere", |plugin| {
+        plugin.names.http = vec!["thing".to_owned()];
+        plugin.config_json = format!(r#"{{"way":"{way}"}}"#);
+        change(plugin);
+    });
+    let declared = Declared { upstreams: [("thing".to_owned(), upstream)].into(), ..Declared::default() };
+    load_declared(vec![guest("body-count"), asks], declared)
+        .unwrap_or_else(|errors| panic!("does not load: {errors:?}"))
+}
+
+/// Sends a body of one chunk in.
+async fn upload(house: &House, text: &'static str) -> (String, PluginBody<Upload>) {
+    let mut exchange = request("/", &[]);
+    exchange.request.method = http::Method::POST;
+    exchange.request.framing = wire::Framing::Chunked;
+    let body = Full::new(Bytes::from_static(text.as_bytes())).map_err(|never| match never {}).boxed_unsync();
+    let (_, step, body) = house.plane.request_head(exchange, body).await;
+    (told(&step), body)
+}
+
+async fn text(body: PluginBody<Upload>) -> Result<String, String> {
+    let all = body.collect().await.map_err(|fault| format!("{fault}: {}", fault.detail.as_deref().unwrap_or("")))?;
+    Ok(String::from_utf8_lossy(&all.to_bytes()).into_owned())
+}
+
+#[tokio::test]
+async fn hooks_of_bodies_may_wait() {
+    let story = async {
+        for (way, expected) in [("stream", "onexxxx"), ("whole", "onexx")] {
+            // Two that wait at once: were they in line, neither would be answered.
+            let (address, peer) = serve(ok(2), 2).await;
+            let house = Rc::new(everywhere(&format!("http://{address}"), way, |_| {}));
+            let sends = [(); 2].map(|()| {
+                let house = Rc::clone(&house);
+                tokio::task::spawn_local(async move {
+                    let (step, body) = upload(&house, "one").await;
+                    (step, text(body).await)
+                })
+            });
+            for send in sends {
+                assert_eq!(send.await.expect("no panic"), ("continue".to_owned(), Ok(expected.to_owned())), "{way}");
+            }
+            assert!(peer.open.get() >= 2);
+            let lines = house.lines();
+            let gone = lines.iter().filter(|line| *line == "gone: Failure::Denied").count();
+            assert_eq!(gone, if way == "stream" { 2 } else { 0 }, "a destructor does not wait: {lines:?}");
+            assert_eq!(house.metrics.faults(), []);
+        }
+    };
+    LocalSet::new().run_until(story).await;
+}
+
+#[tokio::test]
+async fn a_stalled_upstream_ends_one_body() {
+    let story = async {
+        for way in ["stream", "whole"] {
+            let (address, peer) = serve(ok(2), usize::MAX).await;
+            let limit = Duration::from_millis(100);
+            let house = everywhere(&format!("http://{address}"), way, |plugin| plugin.wall_max = limit);
+            let (step, body) = upload(&house, "one").await;
+            let told = if way == "whole" { step } else { text(body).await.expect_err("no answer") };
+            assert!(told.contains("wall_ms_max"), "{way}: {told}");
+            peer.until(|open| open == 0).await;
+            peer.hold.set(0);
+            let (_, body) = upload(&house, "one").await;
+            assert!(text(body).await.is_ok_and(|text| text.starts_with("onexx")), "{way}: the next one");
+        }
+    };
+    LocalSet::new().run_until(story).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_wait_of_a_body() {
+    let story = async {
+        let (address, peer) = serve(ok(2), usize::MAX).await;
+        let house = Rc::new(everywhere(&format!("http://{address}"), "stream", |_| {}));
+        let (step, body) = upload(&house, "one").await;
+        assert_eq!(step, "continue");
+        let sends = tokio::task::spawn_local(text(body));
+        peer.until(|open| open == 1).await;
+        sends.abort();
+        peer.until(|open| open == 0).await;
+        assert_eq!(house.metrics.faults(), [], "leaving is nobody's fault");
+        // The one before it has its last words all the same.
+        assert!(house.lines().contains(&"gone after 3 bytes".to_owned()), "{:?}", house.lines());
+    };
+    LocalSet::new().run_until(story).await;
+}
+
+#[tokio::test]
+async fn ticks_may_wait() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let house = everywhere(&format!("http://{address}"), "stream", |_| {});
+    let timers = Timers::new();
+    timers.switch(&house.chain);
+    for tick in 0..3 {
+        let (mut stream, _) = listener.accept().await.expect("a call of the tick");
+        assert!(head(&mut stream).await.starts_with("GET /tick HTTP/1.1"), "{tick}");
+        if tick == 2 {
+            // The host waits for the tick that has begun.
+            let stopped = std::thread::spawn(move || timers.stop(Duration::from_secs(30)));
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok")
+                .await
+                .expect("it listens");
+            assert!(stopped.join().expect("no panic"));
+            break;
+        }
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok")
+            .await
+            .expect("it listens");
+    }
+    assert_eq!(house.lines(), ["tick: ok"; 3]);
+    assert_eq!(house.metrics.faults(), []);
 }

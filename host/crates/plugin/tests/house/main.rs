@@ -1,5 +1,8 @@
 //! Guests in the real plane: one guest program per behaviour, one test of its name.
 
+/// See [`harness::guest`].
+const PREEMPTIBLE: bool = false;
+
 mod bodies;
 mod breaker;
 #[cfg_attr(target_os = "linux", path = "clock/linux.rs")]
