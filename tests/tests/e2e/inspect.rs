@@ -279,3 +279,36 @@ fn bodies_beyond_instances_max_fail_alone() {
     assert_eq!(host.client().post("/count", b"abc").text(), "3");
     host.stop(&site);
 }
+
+/// With room for one body only, the next one shows whether the instance is free.
+#[test]
+fn a_client_that_leaves_in_the_middle_of_a_body_frees_its_instance() {
+    let site = with(site(), "body-count", "instances_max = 1");
+    site.probe().script(
+        "slow",
+        &["read", "send HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n1\\r\\nx\\r\\n", "wait never"],
+    );
+    let host = on_one_worker(&site);
+    let counted = || host.client().post("/count", b"abc");
+    assert_eq!(counted().text(), "3");
+    let taken = |what: &str| assert!((500..504).contains(&counted().status()), "{what}: its instance is taken");
+    let freed = |what: &str| {
+        until(Duration::from_secs(10), what, || (counted().status() == 200).then_some(()));
+    };
+    let mut uploading = host.client();
+    uploading.send("POST /count HTTP/1.1\r\nHost: a\r\nX-Skip: response\r\nContent-Length: 8\r\n\r\nhalf");
+    until(Duration::from_secs(10), "the half at the backend", || {
+        site.probe().everything().contains("half").then_some(())
+    });
+    taken("upload");
+    drop(uploading);
+    freed("room after an upload that was broken off");
+    let mut downloading = host.client();
+    downloading.send("GET /script/slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(downloading.head().status, 200);
+    assert_eq!(downloading.chunk().as_deref(), Some(&b"x"[..]));
+    taken("download");
+    drop(downloading);
+    freed("room after a download that nobody reads any more");
+    host.stop(&site);
+}

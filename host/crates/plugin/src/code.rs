@@ -60,6 +60,8 @@ impl Codes {
 
     /// The code of a component: from memory, from the cache, or compiled.
     pub(crate) fn get(&self, engine: &PluginEngine, bytes: &Arc<[u8]>) -> Result<Got, CompileError> {
+        // First: what is too large is not even hashed.
+        crate::compile::look(bytes)?;
         let digest: [u8; 32] = Sha256::digest(bytes).into();
         if let Some(code) = self.alive().get(&digest).and_then(Weak::upgrade) {
             self.shared.fetch_add(1, Ordering::Relaxed);
@@ -80,7 +82,6 @@ impl Codes {
         digest: &[u8; 32],
         lines: &mut Vec<(Level, String)>,
     ) -> Result<Compiled, CompileError> {
-        crate::compile::look(bytes)?;
         let manifest = Manifest::read(bytes)?;
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let name = cache.as_ref().map(|_| name(engine, digest)).unwrap_or_default();

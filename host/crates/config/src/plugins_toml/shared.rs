@@ -95,3 +95,32 @@ fn cache(reading: &mut Reading<'_>, keys: &Keys<'_>) -> Setting<CodeCache> {
     };
     Setting::set(cache, text.at)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::source::Source;
+
+    #[test]
+    fn numbers_at_their_edges_and_one_beyond() {
+        for (key, least, most) in [
+            ("cache_bytes_max", 1_u64 << 20, 64 << 30),
+            ("compile_ms_max", 100, 600_000),
+            ("slots_max", 1, 100_000),
+            ("large_slots_max", 1, 10_000),
+        ] {
+            for (number, fits) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
+                let text = format!("[host.plugins]\n{key} = {number}\n");
+                let (document, problems) = super::super::read(&Source::index("plugins.toml", text));
+                assert_eq!(problems.is_empty(), fits, "{key} = {number}: {problems:?}");
+                let shared = &document.host.plugins;
+                let numbers =
+                    [&shared.cache_bytes_max, &shared.compile_ms_max, &shared.slots_max, &shared.large_slots_max];
+                let taken = numbers.iter().any(|setting| setting.value == number && setting.at.is_some());
+                assert_eq!(taken, fits, "{key} = {number}");
+                if let [problem] = problems.as_slice() {
+                    assert_eq!((problem.line, problem.what.contains(key)), (2, true), "{problem}");
+                }
+            }
+        }
+    }
+}

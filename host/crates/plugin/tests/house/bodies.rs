@@ -361,6 +361,69 @@ fn open_bodies_are_bounded() {
     }
 }
 
+/// The stated bound of linear memory, reached by instances that hold as much as they may:
+/// each open body has one, with `isolation = "request"` also each exchange that waits for its
+/// response, and one is at work.
+#[test]
+fn memory_of_all_instances_is_bounded_as_stated() {
+    const WORKERS: u64 = 2;
+    const BODIES: u64 = 3;
+    const BYTES_MAX: u64 = 4 << 20;
+    let held = "x".repeat(64 << 10);
+    let many: Vec<&str> = std::iter::repeat_n(held.as_str(), 12).collect();
+    let far_too_many: Vec<&str> = std::iter::repeat_n(held.as_str(), 80).collect();
+    for (isolation, instances_max) in [(Isolation::Instance, BODIES + 1), (Isolation::Request, 2 * BODIES + 1)] {
+        let settings = guest_with("body-hold", |settings| {
+            settings.isolation = isolation;
+            settings.instances_max = u32::try_from(BODIES).expect("small");
+            settings.memory_bytes_max = usize::try_from(BYTES_MAX).expect("small");
+        });
+        let first = house(vec![settings]);
+        let second = House {
+            plane: first.chain.plane(),
+            chain: std::sync::Arc::clone(&first.chain),
+            ears: std::sync::Arc::clone(&first.ears),
+            metrics: std::sync::Arc::clone(&first.metrics),
+        };
+        let seen = || first.metrics.seen().pop().expect("one plugin");
+        let bounded = || {
+            let seen = seen();
+            assert!(seen.instances <= WORKERS * instances_max, "{isolation:?}: {seen:?}");
+            assert!(seen.memory_bytes <= WORKERS * instances_max * BYTES_MAX, "{isolation:?}: {seen:?}");
+        };
+        let (mut bodies, mut waiting) = (Vec::new(), Vec::new());
+        for worker in [&first, &second] {
+            for _ in 0..BODIES {
+                let mut pieces = Pieces::new(&many);
+                pieces.pieces.push_back(None);
+                let (exchange, step, mut body) = worker.body_in(upload(Framing::Chunked, &[]), pieces);
+                assert_eq!(told(&step), "continue");
+                // Fed until it pauses: all of it is in the instance.
+                let polled = Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop()));
+                assert!(polled.is_pending(), "nothing is let through: {:?}", first.faults());
+                bodies.push((exchange, body));
+                bounded();
+            }
+            let (_, step, _) = worker.body_in(upload(Framing::Chunked, &[]), Pieces::new(&["x"]));
+            assert!(told(&step).starts_with("fault memory of body-hold"), "{}", told(&step));
+            for _ in 0..2 * BODIES {
+                waiting.push(worker.way_in(request("/", &[])).0);
+                bounded();
+            }
+        }
+        let full = seen();
+        let holding = if isolation == Isolation::Request { 2 * BODIES } else { BODIES + 1 };
+        assert_eq!(full.instances, WORKERS * holding, "{isolation:?}: the bound is no larger than need be");
+        assert!(full.memory_bytes > WORKERS * BODIES * 12 * (64 << 10), "{isolation:?}: they do hold it: {full:?}");
+        // One that wants more than its own share dies of it alone.
+        drop(bodies.pop());
+        let (_, step, mut greedy) = second.body_in(upload(Framing::Chunked, &[]), Pieces::new(&far_too_many));
+        assert_eq!(told(&step), "continue");
+        assert!(why(&drain(&mut greedy).expect_err("too much")).contains("memory"));
+        bounded();
+    }
+}
+
 #[test]
 fn plugins_chain_in_order_and_back_in_reverse() {
     let house = house(vec![guest("body-done"), guest("body-upper"), guest("body-finish")]);

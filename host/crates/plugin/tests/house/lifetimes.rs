@@ -18,8 +18,9 @@ fn house(name: &str, change: impl FnOnce(&mut PluginSettings)) -> (House, Arc<Pl
     (house, engine)
 }
 
-fn complete(house: &House, exchange: Box<Exchange>) {
-    let summary = Summary {
+/// The end of an exchange of which nothing else is known.
+pub(crate) fn summary() -> Summary {
+    Summary {
         status: None,
         ending: Ending::Complete,
         duration: Duration::ZERO,
@@ -28,8 +29,11 @@ fn complete(house: &House, exchange: Box<Exchange>) {
         bytes_out: 0,
         upstream: None,
         detail: None,
-    };
-    house.plane.complete(exchange, &summary);
+    }
+}
+
+fn complete(house: &House, exchange: Box<Exchange>) {
+    house.plane.complete(exchange, &summary());
 }
 
 /// In only: the client or the backend is gone before there is a response.

@@ -14,6 +14,7 @@ mod hooks;
 mod http_out;
 mod life;
 mod lifetimes;
+mod limits;
 #[cfg(target_os = "linux")]
 mod preempted;
 mod refusals;
