@@ -11,10 +11,9 @@
 //!
 //! # Memory
 //! All workers together use at most
-//! `workers × Σ over plugins (n × (memory_bytes_max + tables))`. n is 1; it is `instances_max + 1`
-//! for `isolation = "request"`, for plugins with a `request-body` or `response-body` hook and for
-//! those whose hooks may wait, and `2 × instances_max + 1` where `"request"` comes together with one of
-//! the others. Beside that: twice `body_held_bytes_max` for each body that a plugin with a body or
+//! `workers × Σ over plugins (n × (memory_bytes_max + tables))`. n is 1, and `instances_max` more for each
+//! of these that is true of the plugin: `isolation = "request"`; it has a `request-body` or
+//! `response-body` hook; its hooks may wait or give way. Beside that: twice `body_held_bytes_max` for each body that a plugin with a body or
 //! whole-body hook is shown; a plugin with a timer has one
 //! instance more, once for all workers; tables of an instance are below 3 MiB in all, its host side below 64 KiB. Two generations during a
 //! reload: twice that. The engine's `instances_max` bounds it over everything.
