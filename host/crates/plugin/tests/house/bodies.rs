@@ -416,7 +416,7 @@ fn memory_of_all_instances_is_bounded_as_stated() {
         assert!(full.memory_bytes > WORKERS * BODIES * 12 * (64 << 10), "{isolation:?}: they do hold it: {full:?}");
         // One that wants more than its own share dies of it alone.
         drop(bodies.pop());
-        crate::harness::let_others_run();
+        let_others_run();
         let (_, step, mut greedy) = second.body_in(upload(Framing::Chunked, &[]), Pieces::new(&far_too_many));
         assert_eq!(told(&step), "continue");
         assert!(why(&drain(&mut greedy).expect_err("too much")).contains("memory"));
@@ -617,7 +617,7 @@ fn a_trace_tells_of_bodies_after_the_head_has_gone() {
     let (exchange, step, mut body) = house.body_in(exchange, Pieces::new(&["ab", "c!"]));
     assert_eq!(told(&step), "continue");
     drop((exchange, drain(&mut body).expect("whole")));
-    crate::harness::let_others_run();
+    let_others_run();
     let words = crate::traces::words(&trace);
     let upper = "body-upper request-body: open*1 replace*2 pass*1 close*1".to_owned();
     assert!(words.contains(&upper), "{words:?}");
