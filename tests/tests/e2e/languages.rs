@@ -160,6 +160,11 @@ fn assemblyscript_does_all_of_it() {
 }
 
 #[test]
+fn go_does_all_of_it() {
+    battery(&Language::small("go"));
+}
+
+#[test]
 fn rust_does_all_of_it() {
     battery(&Language::small("rust"));
 }

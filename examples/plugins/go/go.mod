@@ -1,0 +1,3 @@
+module example.com/gatelodge-plugin
+
+go 1.24
