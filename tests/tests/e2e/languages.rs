@@ -165,6 +165,17 @@ fn go_does_all_of_it() {
 }
 
 #[test]
+fn javascript_does_all_of_it() {
+    battery(&Language { name: "javascript", keys: "memory_bytes_max = \"64 MiB\"\n" });
+}
+
+/// Its interpreter brings more memory than a plugin gets by default.
+#[test]
+fn python_does_all_of_it() {
+    battery(&Language { name: "python", keys: "memory_bytes_max = \"64 MiB\"\n" });
+}
+
+#[test]
 fn rust_does_all_of_it() {
     battery(&Language::small("rust"));
 }
