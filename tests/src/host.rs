@@ -6,8 +6,9 @@ use crate::tree::{self, Footprint, Process};
 use crate::wait::{SOON, until};
 use rustix::process::Signal;
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -247,6 +248,19 @@ impl Host {
         let ended = self.order("status", &["--format", "json"]);
         assert_eq!(ended.code, Some(0), "{}", ended.log);
         serde_json::from_str(&ended.log).unwrap_or_else(|error| panic!("{error}: {}", ended.log))
+    }
+
+    /// The metrics page, by the admin socket that its plugins.toml names.
+    ///
+    /// # Panics
+    /// If the door does not give it.
+    #[must_use]
+    pub fn metrics(&self, door: &Path) -> String {
+        let mut stream = UnixStream::connect(door).expect("the admin door is open");
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("it takes a request");
+        let mut page = String::new();
+        stream.read_to_string(&mut page).expect("a page of text");
+        page
     }
 
     /// Asks it for a replacement, and checks that it was done.

@@ -1,6 +1,9 @@
 //! Plugins in every language: each example is built by one command and does the same.
 //!
 //! The languages' tools come by `examples/plugins/tools.sh`, which leaves alone what is there.
+//! What each example costs is measured on the way, and goes to the table of the documentation.
+
+mod cost;
 
 use crate::site;
 use gatelodge_e2e::host::binary;
@@ -8,6 +11,7 @@ use gatelodge_e2e::{Host, Launch, Site};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A row of the table of languages.
 struct Language {
@@ -51,12 +55,18 @@ impl Language {
         let site = site();
         site.file("plugins/example.wasm", component);
         site.plugins(&format!(
-            "[stores.battery]\n[[plugin]]\nname = \"{name}\"\nmodule = \"plugins/example.wasm\"\n\
+            "[host]\nadmin = \"unix:{}\"\n[stores.battery]\n[[plugin]]\nname = \"{name}\"\nmodule = \"plugins/example.wasm\"\n\
              isolation = \"{isolation}\"\n{keys}[plugin.config]\n{settings}\n\
-             [plugin.grants]\nlog = true\nstate = [\"battery\"]\n"
+             [plugin.grants]\nlog = true\nstate = [\"battery\"]\n",
+            door(&site).display()
         ));
         site
     }
+}
+
+/// The admin socket of its host.
+fn door(site: &Site) -> PathBuf {
+    site.app().join("door")
 }
 
 /// Where the tools of all languages are kept: beside what cargo builds, or where the developer has them.
@@ -80,7 +90,8 @@ fn finish(command: &mut Command, what: &str) {
 /// Builds a language's example and shows everything that it does, pooled and fresh.
 fn battery(language: &Language) {
     let component = language.build();
-    refuses_without_settings(language, &component);
+    let mut cost = cost::Cost::of(&component);
+    cost.load = refuses_without_settings(language, &component);
     for isolation in ["instance", "request"] {
         let site = language.site(&component, isolation, "greeting = \"good morning\"");
         let host = Launch::new(&site).args(&["--workers", "1"]).start();
@@ -92,16 +103,22 @@ fn battery(language: &Language) {
         stores_and_logs(&host, &site);
         fails(language, &host);
         passes(&host, &site);
+        cost.measure(&host, &door(&site), isolation);
         host.stop(&site);
     }
+    cost.write(language.name);
 }
 
-fn refuses_without_settings(language: &Language, component: &[u8]) {
+/// Gives the time that it took, which is that of compiling: `check` keeps no code.
+fn refuses_without_settings(language: &Language, component: &[u8]) -> Duration {
     let site = language.site(component, "instance", "");
+    let begun = Instant::now();
     let ended = Launch::new(&site).check();
+    let took = begun.elapsed();
     assert_eq!(ended.code, Some(3), "{}", ended.log);
     let reason = "set greeting = \"...\" for this plugin";
     assert!(ended.log.contains(reason) || ended.log.contains(&reason.replace('"', "\\\"")), "{}", ended.log);
+    took
 }
 
 fn edits(language: &Language, host: &Host, site: &Site) {

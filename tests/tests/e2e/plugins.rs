@@ -3,7 +3,6 @@
 use crate::site;
 use gatelodge_e2e::{Host, Launch, Response, Site};
 use gatelodge_guests::component;
-use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 /// A site with these guests as plugins, in this order, named as they are.
@@ -336,10 +335,7 @@ fn the_metrics_page_tells_each_hook() {
         let answer = client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).response();
         assert_eq!(answer.status() == 200, fields.is_empty());
     }
-    let mut stream = std::os::unix::net::UnixStream::connect(&door).expect("the admin door is open");
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("it takes a request");
-    let mut page = String::new();
-    stream.read_to_string(&mut page).expect("a page of text");
+    let page = host.metrics(&door);
     for series in [
         r#"gatelodge_wasm_hook_calls_total{plugin="two-in-one-set-0",hook="request-head"} 3"#,
         r#"gatelodge_wasm_hook_decisions_total{plugin="two-in-one-set-0",hook="request-head",decision="edit"} 3"#,

@@ -6,8 +6,6 @@ use crate::site;
 use gatelodge_e2e::wait::{SOON, until};
 use gatelodge_e2e::{Host, Launch, Site};
 use gatelodge_guests::component;
-use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -236,11 +234,7 @@ impl Stage {
 
     /// The metrics page.
     pub(super) fn metrics(&self) -> String {
-        let mut stream = UnixStream::connect(&self.door).expect("the admin door is open");
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("it takes a request");
-        let mut page = String::new();
-        stream.read_to_string(&mut page).expect("a page of text");
-        page
+        self.host.metrics(&self.door)
     }
 
     /// The number of a series; 0 where it is not there.
