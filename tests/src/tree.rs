@@ -14,7 +14,7 @@ pub struct Process {
 }
 
 struct Stat {
-    spare: bool,
+    name: String,
     parent: u32,
     started: u64,
     state: char,
@@ -27,7 +27,7 @@ fn stat(pid: u32) -> Option<Stat> {
     let (name, rest) = text.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
     Some(Stat {
-        spare: name.ends_with("(gatelodge-spare"),
+        name: name.rsplit_once('(').map_or("", |(_, name)| name).to_owned(),
         state: fields.first()?.chars().next()?,
         parent: fields.get(1)?.parse().ok()?,
         threads: fields.get(17)?.parse().ok()?,
@@ -156,6 +156,9 @@ impl Footprint {
 #[must_use]
 pub fn descendants(pid: u32) -> Vec<Process> {
     let all: Vec<(u32, Stat)> = numbers().filter_map(|pid| Some((pid, stat(pid)?))).collect();
+    let keeps = |warden: u32| all.iter().any(|(_, stat)| stat.parent == warden && stat.name == "gatelodge-keep");
+    let waits =
+        |pid: u32, stat: &Stat| stat.name == "gatelodge-spare" || (stat.name == "gatelodge-ward" && !keeps(pid));
     let mut family = vec![pid];
     let mut found = Vec::new();
     let mut next = 0;
@@ -163,7 +166,7 @@ pub fn descendants(pid: u32) -> Vec<Process> {
         next += 1;
         for (pid, stat) in all.iter().filter(|(pid, stat)| stat.parent == parent && *pid != parent) {
             family.push(*pid);
-            if stat.state != 'Z' && !stat.spare {
+            if stat.state != 'Z' && !waits(*pid, stat) {
                 found.push(Process { pid: *pid, started: stat.started });
             }
         }

@@ -14,6 +14,7 @@ mod sockets;
 mod spare;
 mod stage;
 mod tree;
+mod warden;
 
 pub(crate) use frames::Launch;
 pub use identity::check as check_identity;

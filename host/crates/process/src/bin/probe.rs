@@ -108,6 +108,8 @@ mod probe {
             let ignore = async {
                 while let Some(term) = &mut term {
                     term.recv().await;
+                    // A full disk is nothing that a test is after.
+                    let _ = self.record("term\n");
                 }
                 std::future::pending::<()>().await;
             };
@@ -258,11 +260,20 @@ mod probe {
     }
 
     /// Replaces the application as often as told, and says what is held afterwards.
-    async fn replace(control: Control, mut states: watch::Receiver<BackendState>, times: u64) {
-        let _ = states.wait_for(|state| matches!(state, BackendState::Ready(_))).await;
+    ///
+    /// With `busy` a request runs on the first one for ever.
+    async fn replace(control: Control, mut states: watch::Receiver<BackendState>, times: u64, busy: bool) {
+        let mut running = Vec::new();
+        if let Ok(state) = states.wait_for(|state| matches!(state, BackendState::Ready(_))).await
+            && let BackendState::Ready(instances) = &*state
+            && busy
+        {
+            running.extend(instances.iter().filter_map(|instance| instance.load.begin()));
+        }
         for round in 0..=times {
-            if round > 0 && control.replace(None, Why::Asked).await.is_err() {
-                say("not replaced");
+            if round > 0 {
+                let replaced = control.replace(None, Why::Asked).await.is_ok();
+                say(if replaced { "replaced" } else { "not replaced" });
             }
             // The old one is gone when only one is left.
             while control.status().await.instances.len() > 1 {
@@ -274,8 +285,9 @@ mod probe {
         }
     }
 
-    /// `host root=DIR arguments=LINE [replace=N]`: supervises a probe
-    /// until it is killed, and prints `ready PID LISTENING_PID PORT MICROSECONDS`.
+    /// `host root=DIR arguments=LINE [replace=N] [busy] [idle] [stop-when-ready]`:
+    /// supervises a probe until it is killed, and prints
+    /// `ready PID LISTENING_PID PORT MICROSECONDS`; `idle` starts none.
     async fn host(script: &Script) -> Outcome {
         let root = script.value("root").ok_or("no root")?.into();
         let settings = Settings {
@@ -287,7 +299,9 @@ mod probe {
         };
         let (state, states) = watch::channel(BackendState::Idle);
         let (signals, receiver) = mpsc::channel(1);
-        signals.send(BackendSignal::Wake).await?;
+        if !script.has("idle") {
+            signals.send(BackendSignal::Wake).await?;
+        }
         let told = |event: Event| match event {
             Event::Ready { pid, listening_pid, port, elapsed, .. } => {
                 say(&format!("ready {pid} {listening_pid} {port} {}", elapsed.as_micros()));
@@ -297,8 +311,16 @@ mod probe {
         };
         let supervisor = Supervisor::new(settings, state, receiver, told);
         let control = supervisor.control();
-        let replacing = replace(control, states, script.number("replace").unwrap_or(0));
-        tokio::join!(supervisor.run(std::future::pending()), replacing);
+        let mut ready = states.clone();
+        let replacing = replace(control, states, script.number("replace").unwrap_or(0), script.has("busy"));
+        let stop = async {
+            if !script.has("stop-when-ready")
+                || ready.wait_for(|state| matches!(state, BackendState::Ready(_))).await.is_err()
+            {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::join!(supervisor.run(stop), replacing);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -99,7 +99,7 @@ impl Kept {
         control.write_all(order).await
     }
 
-    /// The keeper's process number: what is below it is the application.
+    /// The number of the keeper's first process: the application is below it.
     pub(crate) fn keeper(&self) -> u32 {
         self.keeper
     }

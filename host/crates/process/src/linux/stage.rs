@@ -6,6 +6,7 @@ use super::confine::{Confine, Refusal, Step};
 use super::frames::{Launch, Report};
 use super::refusal::is_foreign;
 use crate::event::Ended;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, chdir, getppid, set_parent_process_death_signal};
 use std::convert::Infallible;
@@ -51,6 +52,11 @@ impl Stage {
     /// Readable when the stage is gone.
     pub(super) fn end(&self) -> Option<BorrowedFd<'_>> {
         self.control.as_ref().map(|control| control.as_fd())
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        let mut end = self.end().map(|end| PollFd::from_borrowed_fd(end, PollFlags::IN));
+        end.as_mut().is_none_or(|end| poll(std::slice::from_mut(end), Some(&Timespec::default())) != Ok(0))
     }
 
     pub(super) fn pid(&self) -> u32 {

@@ -37,11 +37,13 @@ pub(super) fn descendants(root: u32) -> Vec<Process> {
     found
 }
 
-/// Resident memory of all descendants of `root` together, bytes. What processes
-/// share is counted once for each of them, as `ps` does.
-pub(crate) fn memory_bytes(root: u32) -> Option<u64> {
+/// Resident memory of the application below a keeper, bytes: of all descendants but
+/// the keeper's own second process. What processes share is counted once for each of
+/// them, as `ps` does.
+pub(crate) fn memory_bytes(keeper: u32) -> Option<u64> {
     let status = |process: &Process| std::fs::read_to_string(format!("/proc/{}/status", process.pid)).ok();
-    let tree = descendants(root);
+    let mut tree = descendants(keeper);
+    tree.retain(|process| process.parent != keeper);
     let bytes = tree.iter().filter_map(status).filter_map(|status| resident(&status)).sum();
     (!tree.is_empty()).then_some(bytes)
 }
@@ -81,6 +83,8 @@ fn parse(pid: u32, stat: &str) -> Option<Process> {
 #[cfg(test)]
 mod tests {
     use super::{Process, descendants, memory_bytes, parse, resident};
+    use rustix::process::{Pid, Signal, kill_process_group};
+    use std::os::unix::process::CommandExt as _;
 
     #[test]
     fn a_name_can_hold_anything() {
@@ -95,7 +99,9 @@ mod tests {
     fn memory_is_that_of_the_whole_tree() {
         assert_eq!(resident("Name:\tx\nVmRSS:\t    1234 kB\nThreads: 1"), Some(1234 * 1024));
         assert_eq!(resident("Name:\tkthreadd"), None);
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        // The shell stands where a keeper's second process does.
+        let keeper = std::process::Command::new("sh").args(["-c", "sleep 60 & wait"]).process_group(0).spawn();
+        let mut keeper = keeper.unwrap();
         // The system counts pages per processor and adds them up now and then, so
         // a process that has only just begun can be seen with none.
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
@@ -103,8 +109,9 @@ mod tests {
             assert!(std::time::Instant::now() < deadline);
             std::thread::yield_now();
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let shell = Pid::from_raw(i32::try_from(keeper.id()).unwrap()).unwrap();
+        kill_process_group(shell, Signal::KILL).unwrap();
+        keeper.wait().unwrap();
     }
 
     #[test]

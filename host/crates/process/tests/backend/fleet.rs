@@ -171,7 +171,7 @@ async fn fifty_replacements_leave_nothing_behind() {
         .unwrap();
     let out = std::io::BufReader::new(host.stdout.take().unwrap());
     let held = tokio::task::spawn_blocking(move || {
-        let lines = out.lines().map_while(Result::ok).filter(|line| !line.starts_with("ready "));
+        let lines = out.lines().map_while(Result::ok).filter(|line| line.starts_with("held "));
         lines.take(2).collect::<Vec<_>>()
     });
     let held = tokio::time::timeout(PATIENCE * 2, held).await.unwrap().unwrap();

@@ -12,31 +12,42 @@ use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Keepers and stages that wait for a start, of all hosts in this process.
-fn waiting(of: u32) -> Vec<u32> {
+/// Children of this name.
+pub(crate) fn children(of: u32, name: &str) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let all = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    all.filter(|pid| comm(*pid) == "gatelodge-spare" && stat(*pid).is_some_and(|(parent, _)| parent == of)).collect()
+    all.filter(|pid| comm(*pid) == name && stat(*pid).is_some_and(|(_, parent, _)| parent == of)).collect()
 }
 
-fn comm(pid: u32) -> String {
+/// Keepers (below their wardens) and stages (below their keepers) that wait for a start.
+fn waiting(of: u32) -> Vec<u32> {
+    children(of, "gatelodge-spare")
+}
+
+/// The keeper below a warden of this host that waits, with its stage: it is complete.
+pub(crate) fn complete(host: u32) -> Option<u32> {
+    let keepers = children(host, "gatelodge-ward").into_iter().flat_map(waiting);
+    keepers.into_iter().find(|keeper| !waiting(*keeper).is_empty())
+}
+
+pub(crate) fn comm(pid: u32) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
 }
 
-/// Parent, and start in ticks since boot.
-fn stat(pid: u32) -> Option<(u32, u64)> {
+/// State, parent, and start in ticks since boot.
+pub(crate) fn stat(pid: u32) -> Option<(char, u32, u64)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
-    Some((fields.get(1)?.parse().ok()?, fields.get(19)?.parse().ok()?))
+    Some((fields.first()?.chars().next()?, fields.get(1)?.parse().ok()?, fields.get(19)?.parse().ok()?))
 }
 
 /// The house's own spare, known by the executable that only it is made from.
 async fn spare(house: &House) -> u32 {
     let own = house.dir.path().join("keeper");
     let find = || {
-        let all = waiting(std::process::id());
+        let keepers = children(std::process::id(), "gatelodge-ward").into_iter().flat_map(waiting);
         // With its stage waiting it is complete.
-        all.into_iter().find(|pid| executable(*pid) == own && !waiting(*pid).is_empty())
+        keepers.into_iter().find(|pid| executable(*pid) == own && !waiting(*pid).is_empty())
     };
     eventually("a spare waits", PATIENCE, || find().is_some()).await;
     find().unwrap()
@@ -81,8 +92,8 @@ async fn all_instances_of_an_idle_app_find_a_keeper_and_one_waits_from_then_on()
     });
     let own = house.dir.path().join("keeper");
     let complete = || -> Vec<u32> {
-        let all = waiting(std::process::id());
-        all.into_iter().filter(|pid| executable(*pid) == own && !waiting(*pid).is_empty()).collect()
+        let keepers = children(std::process::id(), "gatelodge-ward").into_iter().flat_map(waiting);
+        keepers.filter(|pid| executable(*pid) == own && !waiting(*pid).is_empty()).collect()
     };
     eventually("one for each", PATIENCE, || complete().len() == 3).await;
     let mut before = complete();

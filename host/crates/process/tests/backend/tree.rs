@@ -156,39 +156,20 @@ async fn nothing_survives_a_host_however_it_dies() {
     }
 }
 
-/// The keeper dies together with its host: the spare one ends what they kept.
+/// The keeper's first process alone: the second one ends the tree, and the host hears of it.
 #[tokio::test]
-async fn nothing_survives_host_and_keeper_in_a_group() {
-    let dir = tempfile::tempdir().unwrap();
-    let (mut host, pid, listening) = host(DEEP, dir.path());
-    let Some(group) = crate::cgroup::group(pid) else {
-        // Without a group nobody is left who knows the descendants.
-        host.kill().unwrap();
-        host.wait().unwrap();
-        return;
-    };
-    let (keeper, child) = (parent(pid), parent(listening));
-    let waits = || {
-        let entries = std::fs::read_dir("/proc").unwrap().flatten();
-        let all = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        let spare = |pid: &u32| {
-            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-            name.trim_end() == "gatelodge-spare" && status.contains(&format!("PPid:\t{}\n", host.id()))
-        };
-        all.filter(spare).count() == 1
-    };
-    eventually("a spare keeper waits", SECOND * 20, waits).await;
-    // Stopped, neither can act between the two signals.
-    send(host.id(), Signal::STOP);
-    send(keeper, Signal::STOP);
-    kill(host.id());
-    kill(keeper);
-    host.wait().unwrap();
+async fn a_killed_warden_takes_the_whole_tree_along() {
+    let mut house = House::new(DEEP);
+    house.up().await;
+    let (pid, listening) = house.pids();
+    let (child, keeper) = (parent(listening), parent(pid));
+    kill(parent(keeper));
+    house.idle().await;
     for process in [pid, child, listening, keeper] {
-        eventually("gone with both", SECOND, || !alive(process)).await;
+        eventually("gone with its warden", SECOND, || !alive(process)).await;
     }
-    eventually("the group is removed", SECOND, || !group.exists()).await;
+    house.up().await;
+    house.stop().await;
 }
 
 /// A child that leaves the process group only, in the same session.
