@@ -1,5 +1,6 @@
 //! Process supervision as the house holds it.
 
+use crate::counters::Counters;
 use crate::desk::Desk;
 use crate::tell;
 use observe::event::Line;
@@ -46,13 +47,13 @@ impl App {
     }
 
     /// Stops the application; none if that was asked for so often that it is killed.
-    pub(crate) async fn stop(self, desk: &mut Desk) -> Option<Result<StopReport, JoinError>> {
+    pub(crate) async fn stop(self, desk: &mut Desk, counters: &Counters) -> Option<Result<StopReport, JoinError>> {
         let _ = self.stop.send(());
         let mut supervising = self.supervising;
         tokio::select! {
             biased;
             report = &mut supervising => Some(report),
-            () = desk.cut() => None,
+            () = desk.cut(counters) => None,
         }
     }
 }

@@ -212,7 +212,7 @@ async fn serve(workers: Workers, app: App, mut desk: Desk, admin: AdminDoor, tim
     if !stores_closed {
         say(&desk.log, "stopping", "a store's file is not closed yet: its last changes may be lost");
     }
-    let report = app.stop(&mut desk).await;
+    let report = app.stop(&mut desk, &counters).await;
     admin.close().await;
     match report {
         Some(report) => stopped_line(&desk.log, report.context("process supervision failed")?),

@@ -57,7 +57,7 @@ impl Desk {
                     say(&self.log, "stopping", "shutdownDelay runs: new requests are still served");
                     tokio::select! {
                         () = tokio::time::sleep(pace.delay) => {}
-                        () = self.cut() => {}
+                        () = self.cut(counters) => {}
                     }
                 }
                 if self.stops == 1 {
@@ -68,21 +68,28 @@ impl Desk {
                     self.drain.send_replace(DrainOrder::Cut);
                 }
             }
-            Order::Reload => {
-                // A full queue holds asks that lead to the same reload.
-                let _ = self.asks.try_send(Ask { cause: Cause::Asked, done: None });
-            }
+            Order::Reload => self.reload(),
             Order::Counters => counters.tell(&self.log),
         }
     }
 
     /// Returns once a stop has been ordered twice.
-    pub(crate) async fn cut(&mut self) {
+    pub(crate) async fn cut(&mut self, counters: &Counters) {
         while self.stops < 2 {
-            if self.next().await == Order::Stop {
-                self.stops += 1;
+            match self.next().await {
+                Order::Stop => self.stops += 1,
+                Order::Reload => self.reload(),
+                Order::Counters => counters.tell(&self.log),
             }
         }
+    }
+
+    fn reload(&self) {
+        if self.stops > 0 {
+            return say(&self.log, "reload", "the host is stopping: nothing is taken up any more");
+        }
+        // A full queue holds asks that lead to the same reload.
+        let _ = self.asks.try_send(Ask { cause: Cause::Asked, done: None });
     }
 }
 

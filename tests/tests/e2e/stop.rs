@@ -89,6 +89,32 @@ fn a_request_in_progress_is_finished() {
 
 #[test]
 fn a_second_signal_cuts() {
+    for signal in [Signal::TERM, Signal::INT] {
+        cuts_at_the_second(signal);
+    }
+}
+
+/// What is asked while the application takes its time is answered.
+#[test]
+fn a_host_that_waits_for_its_app_still_listens_to_signals() {
+    let site = Site::new(web().set("arguments", "stubborn").set("shutdownTimeLimit", 60));
+    let host = Host::start(&site);
+    assert_eq!(host.client().get("/").status(), 200);
+    host.signal(Signal::TERM);
+    let _line = host.wait_line("drained");
+    let counters = || host.lines_with("info  counters: ").len();
+    gatelodge_e2e::wait::until(gatelodge_e2e::wait::SOON, "the counters of the drain", || {
+        (counters() == 1).then_some(())
+    });
+    host.signal(Signal::USR1);
+    gatelodge_e2e::wait::until(gatelodge_e2e::wait::SOON, "the counters once more", || (counters() == 2).then_some(()));
+    host.signal(Signal::HUP);
+    let _line = host.wait_line("the host is stopping: nothing is taken up any more");
+    host.signal(Signal::INT);
+    assert!(host.wait().code.is_some(), "the host was to end by itself");
+}
+
+fn cuts_at_the_second(signal: Signal) {
     let site = Site::new(web().set("arguments", "stubborn").set("shutdownTimeLimit", 60));
     site.probe().script("never", &["read", "mark begun", "wait never"]);
     let host = Host::start(&site);
@@ -96,10 +122,10 @@ fn a_second_signal_cuts() {
     client.send("GET /script/never HTTP/1.1\r\nHost: test\r\n\r\n");
     site.probe().wait_mark("begun");
     let family = host.descendants();
-    host.signal(Signal::TERM);
+    host.signal(signal);
     let _line = host.wait_line("stopping");
     let begin = Instant::now();
-    host.signal(Signal::TERM);
+    host.signal(signal);
     let ended = host.wait();
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     assert!(ended.code.is_some(), "the host was to end by itself");
