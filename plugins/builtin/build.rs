@@ -3,7 +3,7 @@
 use gatelodge_componentize::{Error, Kind, build};
 
 fn main() -> Result<(), Error> {
-    for package in ["gatelodge-auth-forward", "gatelodge-request-log"] {
+    for package in ["gatelodge-auth-forward", "gatelodge-forward-auth", "gatelodge-request-log"] {
         build(package, Kind::Lib)?;
     }
     Ok(())

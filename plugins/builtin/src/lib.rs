@@ -1,13 +1,14 @@
-//! The first-party plugins: `builtin:auth-forward` and `builtin:request-log`.
+//! The first-party plugins: `builtin:auth-forward`, `builtin:forward-auth` and `builtin:request-log`.
 //!
 //! They are components like any other, and run in the same sandbox with the grants of
 //! their manifests; only their bytes are at hand without a file.
 #![forbid(unsafe_code)]
 
 /// Names of all of them, in order.
-pub const NAMES: [&str; 2] = ["auth-forward", "request-log"];
+pub const NAMES: [&str; 3] = ["auth-forward", "forward-auth", "request-log"];
 
 static AUTH_FORWARD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/gatelodge-auth-forward.wasm"));
+static FORWARD_AUTH: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/gatelodge-forward-auth.wasm"));
 static REQUEST_LOG: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/gatelodge-request-log.wasm"));
 
 /// The component of `builtin:<name>`.
@@ -15,6 +16,7 @@ static REQUEST_LOG: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/gatelodge-
 pub fn find(name: &str) -> Option<&'static [u8]> {
     match name {
         "auth-forward" => Some(AUTH_FORWARD),
+        "forward-auth" => Some(FORWARD_AUTH),
         "request-log" => Some(REQUEST_LOG),
         _ => None,
     }

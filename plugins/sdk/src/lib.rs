@@ -74,6 +74,7 @@ mod view;
 
 #[doc(hidden)]
 pub mod glue;
+pub mod http;
 
 pub use bindings::imports::gatelodge::plugin::types::{
     BodyInterest, ChunkVerdict, Credential, Edit, EndVerdict, Failure, Header, Overflow, Patch, Response, Selector,

@@ -4,6 +4,9 @@ use crate::{site, web};
 use gatelodge_e2e::{Host, Launch, Response, Site};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::Receiver;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A signer of tokens and its public key set.
@@ -186,5 +189,86 @@ fn an_idle_host_with_two_plugins_is_small() {
     assert_eq!(ask(&host, "/x", &format!("Authorization: Bearer {token}\r\n")).status(), 200);
     let resident = host.memory_bytes("VmRSS");
     assert!(resident <= 40_000_000, "{resident} bytes");
+    host.stop(&site);
+}
+
+const FORWARD: &str = r#"
+[[plugin]]
+name = "gate"
+module = "builtin:forward-auth"
+[plugin.config]
+upstream = "auth"
+path = "/verify?site=a"
+copy = ["X-User"]
+[plugin.grants]
+log = true
+http = ["auth"]
+
+[upstreams.auth]
+private = true
+"#;
+
+/// An upstream that lets those in whose cookie says so, and remembers what it was asked.
+fn judge() -> (SocketAddr, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let (told, asked) = std::sync::mpsc::sync_channel(16);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8_lossy(&head).into_owned();
+            let answer = if head.contains("pass=1") {
+                "200 OK\r\nx-user: ada\r\ncontent-length: 0"
+            } else {
+                "302 Found\r\nlocation: /login\r\nx-user: nobody\r\ncontent-length: 0"
+            };
+            // Whoever asked may have gone.
+            let _ = stream.write_all(format!("HTTP/1.1 {answer}\r\nconnection: close\r\n\r\n").as_bytes());
+            if told.send(head).is_err() {
+                return;
+            }
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn an_upstream_decides_who_gets_in() {
+    let (address, asked) = judge();
+    let site = site();
+    site.plugins(&format!("{FORWARD}url = \"http://{address}\"\n"));
+    let host = Host::start(&site);
+    let refused = ask(&host, "/secret?a=b", "X-User: root\r\nAuthorization: Basic eA==\r\n");
+    assert_eq!((refused.status(), refused.value("location")), (302, Some("/login")));
+    assert_eq!(refused.value("x-user"), None);
+    assert!(site.probe().starts().is_empty(), "the application was not even woken");
+    let head = asked.recv().expect("it was asked").to_lowercase();
+    assert!(head.starts_with("get /verify?site=a http/1.1\r\n"), "{head}");
+    for line in
+        ["x-forwarded-method: get", "x-forwarded-uri: /secret?a=b", "x-forwarded-host: a", "authorization: basic ea=="]
+    {
+        assert!(head.contains(&format!("\r\n{line}\r\n")), "{line}: {head}");
+    }
+    let passed = ask(&host, "/secret", "X-User: root\r\nCookie: pass=1\r\n");
+    assert_eq!(passed.status(), 200);
+    let head = site.probe().head_of("/secret").to_lowercase();
+    assert!(head.contains("\r\nx-user: ada\r\n") && !head.contains("root"), "{head}");
+    host.stop(&site);
+}
+
+#[test]
+fn an_upstream_that_is_away_lets_nobody_in() {
+    let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let site = site();
+    site.plugins(&format!("{FORWARD}url = \"http://{closed}\"\n"));
+    let host = Host::start(&site);
+    let answer = ask(&host, "/secret", "Cookie: pass=1\r\n");
+    assert_eq!((answer.status(), answer.value("retry-after")), (503, Some("5")));
+    assert!(site.probe().starts().is_empty());
     host.stop(&site);
 }

@@ -90,7 +90,7 @@ pub use log::{Level, LogSink};
 pub use manifest::{Manifest, SECTION as MANIFEST_SECTION};
 pub use metrics::{FaultCount, Kind as MetricKind, MetricSnapshot, Metrics, TickCount, Value as MetricValue};
 pub use named::{Declared, StoreUsage, Stores};
-pub use outbound::{Resolve, Resolving, UpstreamSettings};
+pub use outbound::{Resolve, Resolving, UpstreamSeen, UpstreamSettings};
 pub use plane::Plane;
 pub use secrets::{SECRET_BYTES_MAX, Secrets};
 pub use seen::{Hook, HookSeen, PluginSeen, TIME_BOUNDS_NS, TIMED_EVERY};

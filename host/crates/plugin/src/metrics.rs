@@ -1,5 +1,6 @@
 //! Counters of plugins: registered by name, written by atomics, read by a snapshot.
 
+use crate::outbound::{Counts, UpstreamSeen};
 use crate::seen::{Book, PluginSeen, Shard};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -156,6 +157,17 @@ impl Metrics {
         counts.filter(|ticks| ticks.begun + ticks.skipped > 0).collect()
     }
 
+    /// Calls of all plugins to their upstreams, by name. Locks briefly; not for a request's path.
+    #[must_use]
+    pub fn upstreams(&self) -> Vec<UpstreamSeen> {
+        let plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |(plugin, metrics): (&String, &Arc<PluginMetrics>)| -> Vec<UpstreamSeen> {
+            let upstreams = metrics.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+            upstreams.iter().map(|(name, counts)| counts.read(plugin, name)).collect()
+        };
+        plugins.iter().flat_map(of).collect()
+    }
+
     /// What the host saw of all plugins, by name. Locks briefly; not for a request's path.
     #[must_use]
     pub fn seen(&self) -> Vec<PluginSeen> {
@@ -187,6 +199,8 @@ pub(crate) struct PluginMetrics {
     held_back: AtomicU64,
     /// How often a worker began to hold it back.
     openings: AtomicU64,
+    /// By the upstream's name.
+    upstreams: Mutex<BTreeMap<String, Arc<Counts>>>,
 }
 
 #[derive(Default)]
@@ -238,6 +252,12 @@ impl PluginMetrics {
     /// Counts a body of which more was to be held than may be.
     pub(crate) fn count_held_over(&self) {
         self.held_over.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Where calls to an upstream are counted; those of an earlier generation go on.
+    pub(crate) fn upstream(&self, name: &str) -> Arc<Counts> {
+        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(upstreams.entry(name.to_owned()).or_default())
     }
 
     /// Counts a tick that begins.

@@ -71,7 +71,7 @@ impl Slot {
         let pool = RefCell::new(Pool::new(loaded, &seen));
         let waits = loaded.blueprint.fiber.is_some();
         let waiting = waits.then(|| Waiting::new(loaded.instances_max, loaded.wall_max));
-        let outbound = waits.then(|| Arc::new(Outbound::new(loaded.common.named.targets())));
+        let outbound = waits.then(|| Arc::new(Outbound::new(loaded.common.named.targets(), &loaded.common.metrics)));
         Self { loaded: Arc::clone(loaded), pool, seen, waiting, outbound }
     }
 

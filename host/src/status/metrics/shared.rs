@@ -1,4 +1,4 @@
-//! What the host counts of plugins' bodies, timers and stores.
+//! What the host counts of plugins' bodies, timers, calls and stores.
 
 use super::{Owned, big};
 use crate::counters::Counters;
@@ -36,6 +36,30 @@ pub(super) fn of(counters: &Counters) -> Vec<Owned> {
         put("gatelodge_store_disk_failures_total", help, Kind::Counter, disk.failures, "store", &store.name);
         let help = "Entries of a store whose change is not on disk yet.";
         put("gatelodge_store_unwritten_entries", help, Kind::Gauge, disk.unwritten, "store", &store.name);
+    }
+    metrics.extend(calls(counters));
+    metrics
+}
+
+/// Calls of plugins to upstreams.
+fn calls(counters: &Counters) -> Vec<Owned> {
+    let mut metrics = Vec::new();
+    for seen in counters.plugins.upstreams() {
+        let mut put = |name: &str, help: &str, kind, value, reason: Option<&str>| {
+            let labels = [("plugin", Some(&*seen.plugin)), ("upstream", Some(&*seen.upstream)), ("reason", reason)];
+            let labels = labels.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+            metrics.push(Owned { name: name.to_owned(), help: help.to_owned(), kind, value, labels: labels.collect() });
+        };
+        let help = "Calls of a plugin to an upstream.";
+        put("gatelodge_wasm_http_calls_total", help, Kind::Counter, big(seen.calls), None);
+        let help = "Calls of a plugin to an upstream that wait now.";
+        put("gatelodge_wasm_http_calls_waiting", help, Kind::Gauge, big(seen.waiting), None);
+        let help = "Time of all calls of a plugin to an upstream that are over, seconds.";
+        put("gatelodge_wasm_http_seconds_total", help, Kind::Counter, big(seen.nanoseconds) / 1e9, None);
+        for (reason, count) in seen.without_reply {
+            let help = "Calls of a plugin to an upstream that ended without a reply.";
+            put("gatelodge_wasm_http_failures_total", help, Kind::Counter, big(count), Some(reason));
+        }
     }
     metrics
 }

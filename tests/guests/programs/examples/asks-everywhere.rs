@@ -13,6 +13,7 @@ gatelodge_sdk::export!(Asks; request_head, request_body, request_whole, timer);
 
 struct Asks {
     whole: bool,
+    endless: bool,
 }
 
 /// What the upstream answers, or why it does not.
@@ -31,12 +32,12 @@ fn ask(path: &str) -> Vec<u8> {
 
 impl Plugin for Asks {
     fn configure(mut config: Config) -> Result<(Self, Registration), String> {
-        let whole = config.string("way").as_deref() == Some("whole");
+        let way = config.string("way").unwrap_or_default();
         let every = config.number("every", 10, u32::MAX.into());
         config.finish()?;
         let mut registration = Registration::new();
         registration.tick_ms(u32::try_from(every).unwrap_or(u32::MAX));
-        Ok((Self { whole }, registration))
+        Ok((Self { whole: way == "whole", endless: way == "loop" }, registration))
     }
 }
 
@@ -54,15 +55,22 @@ impl RequestBody for Asks {
     type Inspector = Asking;
 
     fn request_body(&mut self) -> Asking {
-        Asking
+        Asking { endless: self.endless }
     }
 }
 
-struct Asking;
+struct Asking {
+    endless: bool,
+}
 
 impl Inspector for Asking {
     fn chunk(&mut self, mut data: Vec<u8>) -> ChunkVerdict {
         data.extend(ask("/chunk"));
+        if self.endless {
+            loop {
+                std::hint::black_box(&data);
+            }
+        }
         ChunkVerdict::Replace(data)
     }
 

@@ -9,10 +9,14 @@
 
 mod address;
 mod connect;
+mod counts;
 
 pub(crate) use connect::Target;
+pub(crate) use counts::Counts;
+pub use counts::UpstreamSeen;
 
 use crate::bindings::contract::types::Failure;
+use crate::metrics::PluginMetrics;
 use bytes::Bytes;
 use connect::Connection;
 use http::header::{ACCEPT_ENCODING, HOST, USER_AGENT};
@@ -139,15 +143,17 @@ pub(crate) struct Upstream {
     target: Arc<Target>,
     idle: Mutex<Vec<Connection>>,
     calls: Semaphore,
+    counts: Arc<Counts>,
 }
 
 impl Outbound {
-    pub(crate) fn new(targets: &[(String, Arc<Target>)]) -> Self {
-        let upstream = |target: &Arc<Target>| {
+    pub(crate) fn new(targets: &[(String, Arc<Target>)], metrics: &PluginMetrics) -> Self {
+        let upstream = |name: &str, target: &Arc<Target>| {
             let calls = usize::try_from(target.settings.calls_max).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-            Arc::new(Upstream { target: Arc::clone(target), idle: Mutex::default(), calls: Semaphore::new(calls) })
+            let (target, calls, counts) = (Arc::clone(target), Semaphore::new(calls), metrics.upstream(name));
+            Arc::new(Upstream { target, idle: Mutex::default(), calls, counts })
         };
-        Self(targets.iter().map(|(name, target)| (name.clone(), upstream(target))).collect())
+        Self(targets.iter().map(|(name, target)| (name.clone(), upstream(name, target))).collect())
     }
 
     pub(crate) fn upstream(&self, name: &str) -> Option<Arc<Upstream>> {
@@ -161,6 +167,13 @@ impl Upstream {
     /// # Cancel safety
     /// Dropping it closes the connection.
     pub(crate) async fn send(&self, order: Order) -> Result<Answer, Failure> {
+        let counted = self.counts.begin();
+        let outcome = self.send_uncounted(order).await;
+        counted.end(&outcome);
+        outcome
+    }
+
+    async fn send_uncounted(&self, order: Order) -> Result<Answer, Failure> {
         let settings = &self.target.settings;
         let Ok(_call) = self.calls.try_acquire() else { return Err(Failure::Unavailable) };
         if order.body.len() as u64 > settings.request_bytes_max {

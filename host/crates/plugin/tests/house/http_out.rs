@@ -181,9 +181,14 @@ async fn a_client_that_leaves_ends_the_call() {
         let asked = Rc::clone(&house);
         let ask_it = tokio::task::spawn_local(async move { ask(&asked).await });
         peer.until(|open| open == 1).await;
+        assert_eq!(house.metrics.upstreams()[0].waiting, 1);
         ask_it.abort();
         peer.until(|open| open == 0).await;
         assert_eq!(house.metrics.faults(), [], "leaving is nobody's fault");
+        let [seen] = &house.metrics.upstreams()[..] else { panic!("one upstream") };
+        assert_eq!((&seen.plugin[..], &seen.upstream[..]), ("needs-http", "thing"));
+        assert_eq!((seen.calls, seen.waiting, &seen.without_reply[..]), (1, 0, &[("left", 1)][..]));
+        assert!(seen.nanoseconds > 0);
     };
     LocalSet::new().run_until(story).await;
 }
@@ -199,6 +204,9 @@ async fn replies_at_their_limit_and_beyond() {
             let house = house(&format!("http://{address}"), |upstream, _| upstream.response_bytes_max = upstream_max);
             let answer = ask(&house).await;
             assert!(answer.contains(expected), "{length} of {upstream_max}: {answer}");
+            let counted = house.metrics.upstreams().remove(0).without_reply;
+            let failed: &[(&str, u64)] = if expected == "TooLarge" { &[("too-large", 1)] } else { &[] };
+            assert_eq!(counted, failed, "{length} of {upstream_max}");
         }
     };
     LocalSet::new().run_until(story).await;
@@ -410,4 +418,137 @@ async fn ticks_may_wait() {
     }
     assert_eq!(house.lines(), ["tick: ok"; 3]);
     assert_eq!(house.metrics.faults(), []);
+}
+
+#[tokio::test]
+async fn calls_at_once_are_bounded() {
+    let story = async {
+        for (calls_max, expected) in [(1, "Unavailable"), (2, "Ok(200)")] {
+            let (address, peer) = serve(ok(0), usize::MAX).await;
+            let house = Rc::new(house(&format!("http://{address}"), |upstream, _| upstream.calls_max = calls_max));
+            let first = Rc::clone(&house);
+            let first = tokio::task::spawn_local(async move { ask(&first).await });
+            peer.until(|open| open == 1).await;
+            let second = Rc::clone(&house);
+            let second = tokio::task::spawn_local(async move { ask(&second).await });
+            if calls_max == 2 {
+                peer.until(|open| open == 2).await;
+                peer.hold.set(0);
+                peer.changed.notify_waiters();
+            }
+            let told = second.await.expect("no panic");
+            assert!(told.contains(expected), "{calls_max}: {told}");
+            peer.hold.set(0);
+            peer.changed.notify_waiters();
+            assert!(first.await.expect("no panic").contains("Ok(200)"));
+        }
+    };
+    LocalSet::new().run_until(story).await;
+}
+
+/// One connection serves calls that follow each other.
+#[tokio::test]
+async fn a_connection_is_used_again() {
+    let story = async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let house = house(&format!("http://{address}"), |_, _| {});
+        let connections = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&connections);
+        tokio::task::spawn_local(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.set(counted.get() + 1);
+                tokio::task::spawn_local(async move {
+                    while !head(&mut stream).await.is_empty() {
+                        if stream.write_all(ok(3).as_bytes()).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        for _ in 0..5 {
+            assert!(ask(&house).await.contains("Ok(200)"));
+        }
+        assert_eq!(connections.get(), 1);
+    };
+    LocalSet::new().run_until(story).await;
+}
+
+/// A hook that computes for too long after it has waited is stopped, and costs its instance only.
+#[tokio::test]
+async fn a_wait_does_not_make_a_hook_endless() {
+    let story = async {
+        let (address, _) = serve(ok(0), 0).await;
+        let house = everywhere(&format!("http://{address}"), "loop", |plugin| {
+            plugin.deadline = Duration::from_millis(60);
+        });
+        let (step, body) = upload(&house, "one").await;
+        assert_eq!(step, "continue");
+        let told = text(body).await.expect_err("it was stopped");
+        assert!(told.contains("deadline"), "{told}");
+        assert_eq!(house.metrics.faults().len(), 1);
+    };
+    LocalSet::new().run_until(story).await;
+}
+
+/// An upstream behind TLS, and the certificate that it shows.
+async fn behind_tls(names: &[&str]) -> (SocketAddr, Arc<[u8]>) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("they belong together");
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::task::spawn_local(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::task::spawn_local(async move {
+                // A client that does not trust it goes away.
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut bytes = Vec::new();
+                while !bytes.ends_with(b"\r\n\r\n") {
+                    match stream.read_u8().await {
+                        Ok(byte) => bytes.push(byte),
+                        Err(_) => return,
+                    }
+                }
+                drop(stream.write_all(ok(3).as_bytes()).await);
+                drop(stream.shutdown().await);
+            });
+        }
+    });
+    (address, made.cert.pem().into_bytes().into())
+}
+
+#[tokio::test]
+async fn an_upstream_behind_tls_has_to_prove_its_name() {
+    let story = async {
+        let (address, own) = behind_tls(&["auth.example"]).await;
+        let (_, other) = behind_tls(&["auth.example"]).await;
+        for (name, ca, expected) in [
+            ("auth.example", Some(&own), "Ok(200)"),
+            ("auth.example", Some(&other), "Unavailable"),
+            // Mozilla's list does not know it.
+            ("auth.example", None, "Unavailable"),
+            ("other.example", Some(&own), "Unavailable"),
+        ] {
+            let url = format!("https://{name}:{}", address.port());
+            let resolver: Arc<dyn Resolve> = Arc::new(Leads(vec![address]));
+            let house = house_by(&url, Some(resolver), |upstream, _| upstream.ca = ca.cloned());
+            let told = ask(&house).await;
+            assert!(told.contains(expected), "{name}, {}: {told}", ca.is_some());
+        }
+        // Without TLS it is not talked to at all.
+        let house = house(&format!("http://{address}"), |_, _| {});
+        assert!(ask(&house).await.contains("Unavailable"));
+    };
+    LocalSet::new().run_until(story).await;
 }
