@@ -39,13 +39,15 @@ pub struct Launch<'a> {
     env: Vec<(String, String)>,
     listen: &'a str,
     through: Vec<String>,
+    patience: Duration,
 }
 
 impl<'a> Launch<'a> {
     /// `gatelodge run` on a site, on a free port.
     #[must_use]
     pub fn new(site: &'a Site) -> Self {
-        Self { site, args: Vec::new(), env: Vec::new(), listen: "http://127.0.0.1:0", through: Vec::new() }
+        let (args, env, through) = (Vec::new(), Vec::new(), Vec::new());
+        Self { site, args, env, listen: "http://127.0.0.1:0", through, patience: SOON }
     }
 
     /// Adds arguments.
@@ -69,6 +71,13 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// Takes so much time to listen at most, in place of the usual.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Listens elsewhere.
     #[must_use]
     pub fn listen(mut self, url: &'a str) -> Self {
@@ -84,7 +93,7 @@ impl<'a> Launch<'a> {
         let lines = Arc::new(Mutex::new(Vec::new()));
         collect(child.stderr.take().expect("standard error is piped"), &lines);
         let mut host = Host { child, addr: ([0, 0, 0, 0], 0).into(), lines, transcript: Transcript::default(), app };
-        host.addr = until(SOON, "the line `listening on`", || {
+        host.addr = until(self.patience, "the line `listening on`", || {
             let line = host.find_line("listening on ");
             assert!(line.is_some() || host.exit_code().is_none(), "the host ended early:\n{}", host.log());
             line.map(|line| parse_addr(&line))

@@ -94,7 +94,8 @@ fn battery(language: &Language) {
     cost.load = refuses_without_settings(language, &component);
     for isolation in ["instance", "request"] {
         let site = language.site(&component, isolation, "greeting = \"good morning\"");
-        let host = Launch::new(&site).args(&["--workers", "1"]).start();
+        // An interpreter is compiled for seconds, and other tests want the processor too.
+        let host = Launch::new(&site).args(&["--workers", "1"]).patience(Duration::from_secs(120)).start();
         let ready = host.wait_line(&format!("{} is ready", language.name));
         assert!(ready.to_lowercase().contains("info"), "{ready}");
         edits(language, &host, &site);

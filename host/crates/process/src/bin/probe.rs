@@ -306,7 +306,7 @@ mod probe {
             Event::Ready { pid, listening_pid, port, elapsed, .. } => {
                 say(&format!("ready {pid} {listening_pid} {port} {}", elapsed.as_micros()));
             }
-            Event::AttemptFailed { summary, .. } => say(&format!("failed {summary}")),
+            Event::AttemptFailed { summary, last_lines, .. } => say(&format!("failed {summary} {last_lines:?}")),
             _ => {}
         };
         let supervisor = Supervisor::new(settings, state, receiver, told);

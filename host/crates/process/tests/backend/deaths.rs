@@ -4,7 +4,7 @@
 use crate::cgroup::group;
 use crate::harness::{PATIENCE, PROBE, alive, eventually};
 use crate::spare::{children, comm, complete, stat};
-use crate::tree::{kill, parent, send};
+use crate::tree::{kill, send};
 use rustix::process::Signal;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -125,7 +125,8 @@ impl Host {
 fn family(of: u32) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let all: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    let parents: Vec<(u32, u32)> = all.into_iter().filter(|pid| alive(*pid)).map(|pid| (pid, parent(pid))).collect();
+    let living = |pid| stat(pid).filter(|(state, ..)| *state != 'Z').map(|(_, parent, _)| (pid, parent));
+    let parents: Vec<(u32, u32)> = all.into_iter().filter_map(living).collect();
     let mut found = vec![of];
     let mut next = 0;
     while let Some(ancestor) = found.get(next).copied() {

@@ -49,8 +49,13 @@ async fn spare(house: &House) -> u32 {
         // With its stage waiting it is complete.
         keepers.into_iter().find(|pid| executable(*pid) == own && !waiting(*pid).is_empty())
     };
-    eventually("a spare waits", PATIENCE, || find().is_some()).await;
-    find().unwrap()
+    let found = std::cell::Cell::new(None);
+    eventually("a spare waits", PATIENCE, || {
+        found.set(find());
+        found.get().is_some()
+    })
+    .await;
+    found.get().unwrap()
 }
 
 fn executable(pid: u32) -> PathBuf {
