@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use wire::exchange::Source;
 
-use wire::ports::{Answer, Ending, Forward, Handle, Plugins, Reply, Step};
+use wire::ports::{Answer, Ending, Forward, Handle, Plugins, Reply, Step, Summary};
 use wire::{ConnFacts, Exchange, Fault, Framing, Kind, NotFound, RequestHead, RequestId, ResponseHead};
 
 /// A response before it goes past the plugins on its way out.
@@ -75,7 +75,8 @@ where
     let metered = watched || generation.plugins.wants_request_bodies();
     let bytes_in: Option<Rc<Meter>> = metered.then(Rc::default);
 
-    let (exchange, outcome) = inward(&generation, exchange, body, bytes_in.clone()).await;
+    let (exchange, outcome) =
+        inward(&generation, exchange, body, (started.filter(|_| watched), bytes_in.clone())).await;
     let (exchange, outcome) = outward(&generation, exchange, outcome).await;
 
     let mut exchange = exchange;
@@ -107,7 +108,7 @@ async fn inward<B, F, P, S>(
     generation: &Generation<F, P, S>,
     exchange: Box<Exchange>,
     body: B,
-    meter: Option<Rc<Meter>>,
+    (started, meter): (Option<Instant>, Option<Rc<Meter>>),
 ) -> (Box<Exchange>, Outcome<Payload<F::Body>>)
 where
     B: Body<Data = Bytes, Error = Fault> + Unpin,
@@ -139,7 +140,9 @@ where
     let sent = match select(generation, &exchange.request, declared, meter.as_deref()) {
         Err(kind) => Err(Fault::new(kind)),
         Ok(route) => {
-            let sent = generation.forward.send(&exchange, body, route.body_bytes_max).await;
+            let waiting = Waiting { generation, exchange: Some(exchange), started, meter };
+            let sent = generation.forward.send(waiting.exchange(), body, route.body_bytes_max).await;
+            exchange = waiting.over();
             sent.map(|(head, body)| (head, body, route))
         }
     };
@@ -155,6 +158,46 @@ where
         Err(fault) => rescued(generation, &mut exchange, &fault),
     };
     (exchange, outcome)
+}
+
+/// An exchange that waits for the backend. If it is dropped there, its client has left, and
+/// that is told: to the counters, and to completion hooks.
+struct Waiting<'g, F, P: Plugins, S> {
+    generation: &'g Generation<F, P, S>,
+    /// `None` once the wait is over.
+    exchange: Option<Box<Exchange>>,
+    /// Where a completion hook asks for it.
+    started: Option<Instant>,
+    meter: Option<Rc<Meter>>,
+}
+
+impl<F, P: Plugins, S> Waiting<'_, F, P, S> {
+    fn exchange(&self) -> &Exchange {
+        self.exchange.as_deref().expect("taken by `over` and by the drop only")
+    }
+
+    fn over(mut self) -> Box<Exchange> {
+        self.exchange.take().expect("taken nowhere else but at the drop")
+    }
+}
+
+impl<F, P: Plugins, S> Drop for Waiting<'_, F, P, S> {
+    fn drop(&mut self) {
+        let Some(exchange) = self.exchange.take() else { return };
+        self.generation.counters.count(Counter::ClientsGone);
+        let Some(started) = self.started else { return };
+        let summary = Summary {
+            status: None,
+            ending: Ending::ClientGone,
+            duration: started.elapsed(),
+            first_byte: None,
+            bytes_in: self.meter.as_deref().map_or(0, Meter::seen),
+            bytes_out: 0,
+            upstream: None,
+            detail: Some("the client left before there was a response".into()),
+        };
+        self.generation.plugins.complete(exchange, &summary);
+    }
 }
 
 /// Step 7: which handler, and does the body fit, as the client announced it and as

@@ -23,12 +23,15 @@ fn body(text: &'static str) -> TestBody {
     Full::new(Bytes::from_static(text.as_bytes())).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// A backend that echoes the request's body, or fails as told.
+/// A backend that echoes the request's body, or fails as told, or at `/app/never` does nothing.
 struct Backend(Option<Kind>);
 
 impl<B: http_body::Body<Data = Bytes, Error = Fault> + Unpin> Forward<B> for Backend {
     type Body = Full2;
-    async fn send(&self, _: &Exchange, body: B, _: u64) -> Result<(ResponseHead, Full2), Fault> {
+    async fn send(&self, exchange: &Exchange, body: B, _: u64) -> Result<(ResponseHead, Full2), Fault> {
+        if exchange.request.path() == "/app/never" {
+            std::future::pending::<()>().await;
+        }
         if let Some(kind) = &self.0 {
             return Err(Fault::new(kind.clone()));
         }
@@ -143,7 +146,10 @@ impl Plugins for Scripted {
     }
     fn complete(&self, exchange: Box<Exchange>, summary: &Summary) {
         let status = summary.status.map_or(0, |status| status.as_u16());
-        let head = exchange.response.expect("it has its status to the end");
+        let Some(head) = exchange.response else {
+            self.1.borrow_mut().push(format!("done without a response {}", summary.ending.as_str()));
+            return assert_eq!((status, summary.bytes_out), (0, 0));
+        };
         assert_eq!(head.status.as_u16(), status);
         let kept = exchange.source == Source::Backend && self.completion_reads_response();
         assert_eq!(head.headers.contains_key("x-from"), kept, "copied for who reads it only");
@@ -326,6 +332,17 @@ async fn a_client_that_leaves_is_told() {
     let reply = bench.pipeline.handle(&bench.conn, head("/app/x", Framing::Length(5)), body("hello")).await;
     drop(reply);
     assert_eq!(bench.seen()[2], "done 200 client-gone in=5 out=0");
+    assert_eq!(bench.counters.value(Counter::ClientsGone), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_the_response_is_told_too() {
+    let bench = bench(None, Act::Pass);
+    let mut waits = Box::pin(bench.pipeline.handle(&bench.conn, head("/app/never", Framing::None), body("")));
+    let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(waits.as_mut().poll(cx).is_ready())).await;
+    assert!(!polled, "the backend does not answer");
+    drop(waits);
+    assert_eq!(bench.seen(), ["in /app/never", "done without a response client-gone"]);
     assert_eq!(bench.counters.value(Counter::ClientsGone), 1);
 }
 
