@@ -272,3 +272,22 @@ fn an_upstream_that_is_away_lets_nobody_in() {
     assert!(site.probe().starts().is_empty());
     host.stop(&site);
 }
+
+/// A client that leaves while a hook waits has its record like any other.
+#[test]
+fn who_leaves_while_a_hook_waits_has_a_record() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("it is bound");
+    let site = site();
+    let log = "[[plugin]]\nname = \"log\"\nmodule = \"builtin:request-log\"\n[plugin.grants]\nlog = true\n";
+    site.plugins(&format!("{log}{FORWARD}url = \"http://{address}\"\n"));
+    let host = Host::start(&site);
+    let mut client = host.client();
+    client.send("GET /left HTTP/1.1\r\nHost: a\r\n\r\n");
+    let asked = silent.accept().expect("it is asked");
+    drop(client);
+    let line = host.wait_line("path=/left");
+    assert!(line.contains("ending=client-gone"), "{line}");
+    drop(asked);
+    host.stop(&site);
+}

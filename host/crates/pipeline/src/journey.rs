@@ -11,7 +11,7 @@ use observe::metrics::Counter;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::time::Instant;
-use wire::exchange::Source;
+use wire::exchange::{Home, Source};
 
 use wire::ports::{Answer, Ending, Forward, Handle, Plugins, Reply, Step, Summary};
 use wire::{ConnFacts, Exchange, Fault, Framing, Kind, NotFound, RequestHead, RequestId, ResponseHead};
@@ -75,9 +75,17 @@ where
     let metered = watched || generation.plugins.wants_request_bodies();
     let bytes_in: Option<Rc<Meter>> = metered.then(Rc::default);
 
-    let (exchange, outcome) =
-        inward(&generation, exchange, body, (started.filter(|_| watched), bytes_in.clone())).await;
+    let mut exchange = exchange;
+    let told = started.filter(|_| watched);
+    if generation.plugins.may_wait() {
+        exchange.home = Some(Arc::default());
+    }
+    // While a hook holds the exchange it is this that learns of a client that leaves.
+    let home = exchange.home.clone();
+    let at_home = Waiting { generation: &generation, exchange: None, home, started: told, meter: bytes_in.clone() };
+    let (exchange, outcome) = inward(&generation, exchange, body, (told, bytes_in.clone())).await;
     let (exchange, outcome) = outward(&generation, exchange, outcome).await;
+    drop(at_home);
 
     let mut exchange = exchange;
     let times = started.filter(|_| watched).zip(bytes_in).map(|(started, bytes_in)| Times {
@@ -140,7 +148,7 @@ where
     let sent = match select(generation, &exchange.request, declared, meter.as_deref()) {
         Err(kind) => Err(Fault::new(kind)),
         Ok(route) => {
-            let waiting = Waiting { generation, exchange: Some(exchange), started, meter };
+            let waiting = Waiting { generation, exchange: Some(exchange), home: None, started, meter };
             let sent = generation.forward.send(waiting.exchange(), body, route.body_bytes_max).await;
             exchange = waiting.over();
             sent.map(|(head, body)| (head, body, route))
@@ -160,12 +168,14 @@ where
     (exchange, outcome)
 }
 
-/// An exchange that waits for the backend. If it is dropped there, its client has left, and
-/// that is told: to the counters, and to completion hooks.
+/// An exchange that waits, for the backend or in a hook. If it is dropped there, its client has
+/// left, and that is told: to the counters, and to completion hooks.
 struct Waiting<'g, F, P: Plugins, S> {
     generation: &'g Generation<F, P, S>,
-    /// `None` once the wait is over.
+    /// `None` once the wait is over, and while a hook has it.
     exchange: Option<Box<Exchange>>,
+    /// Where it comes back to from a hook.
+    home: Option<Arc<Home>>,
     /// Where a completion hook asks for it.
     started: Option<Instant>,
     meter: Option<Rc<Meter>>,
@@ -183,11 +193,12 @@ impl<F, P: Plugins, S> Waiting<'_, F, P, S> {
 
 impl<F, P: Plugins, S> Drop for Waiting<'_, F, P, S> {
     fn drop(&mut self) {
-        let Some(exchange) = self.exchange.take() else { return };
+        let back = self.home.as_deref().and_then(Home::take);
+        let Some(exchange) = self.exchange.take().or(back) else { return };
         self.generation.counters.count(Counter::ClientsGone);
         let Some(started) = self.started else { return };
         let summary = Summary {
-            status: None,
+            status: exchange.response.as_ref().map(|head| head.status),
             ending: Ending::ClientGone,
             duration: started.elapsed(),
             first_byte: None,

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http_body::Body;
 use std::rc::Rc;
 use std::sync::Arc;
-use wire::exchange::Source;
+use wire::exchange::{Held, Source};
 use wire::fault::PluginFault;
 use wire::ports::{Answer, Ending, Plugins, Step, Summary};
 use wire::{Exchange, Fault, ResponseHead};
@@ -34,6 +34,7 @@ pub struct Plane {
     wants_completion: bool,
     completion_reads_response: bool,
     wants_request_bodies: bool,
+    may_wait: bool,
 }
 
 /// What a plugin's hook came to.
@@ -54,8 +55,10 @@ impl Plane {
         let wants_completion = any(|blueprint| blueprint.completion.is_some());
         let wants_request_bodies = slots.iter().any(|slot| slot.wants_request_bodies());
         let completion_reads_response = slots.iter().any(|slot| slot.loaded.reads_response_at_end);
+        let collects = any(|blueprint| blueprint.request_whole.is_some() || blueprint.response_whole.is_some());
+        let may_wait = collects || slots.iter().any(|slot| slot.waiting.is_some());
         let worker = Rc::new(Worker::new(engine));
-        Self { worker, slots, wants_completion, completion_reads_response, wants_request_bodies }
+        Self { worker, slots, wants_completion, completion_reads_response, wants_request_bodies, may_wait }
     }
 
     /// The way in: in order, only plugins whose `match` fits.
@@ -245,7 +248,7 @@ impl Plane {
     /// A head hook that may wait. Its seat, instance and call end together.
     ///
     /// # Cancel safety
-    /// Dropping it ends the outgoing calls and drops the instance, with the exchange.
+    /// Dropping it ends the outgoing calls and drops the instance; the exchange goes home.
     async fn waiting_head(
         &self,
         slot: &Slot,
@@ -260,7 +263,10 @@ impl Plane {
             Side::Response => (Hook::ResponseHead, &registration.response_view),
         };
         let mut traced = Traced::begin(&exchange, &loaded.common.name, hook);
-        let (_seat, until, instance) = match waiting::instance(&self.worker, slot, id).await {
+        let held = Held::new(exchange);
+        let ready = waiting::instance(&self.worker, slot, id).await;
+        let exchange = held.release();
+        let (_seat, until, instance) = match ready {
             Ok(ready) => ready,
             Err(broken) => {
                 traced.broke(broken.kind);
@@ -393,6 +399,10 @@ impl Plugins for Plane {
 
     fn wants_completion(&self) -> bool {
         self.wants_completion
+    }
+
+    fn may_wait(&self) -> bool {
+        self.may_wait
     }
 
     fn completion_reads_response(&self) -> bool {

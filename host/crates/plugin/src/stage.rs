@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use wasmtime::component::ResourceAny;
+use wire::exchange::Held;
 use wire::fault::PluginFault;
 use wire::ports::Answer;
 use wire::{Exchange, Fault, Kind};
@@ -106,7 +107,7 @@ impl Stage {
     /// The same, in an instance whose hooks may wait.
     ///
     /// # Cancel safety
-    /// Dropping it drops the instance, and the exchange with it.
+    /// Dropping it drops the instance, and sends the exchange home.
     pub(crate) async fn open_waiting(
         worker: &Rc<Worker>,
         slot: &Rc<Slot>,
@@ -118,7 +119,11 @@ impl Stage {
             Ok(()) => Traced::begin(&exchange, &slot.loaded.common.name, hook(side)),
             Err(broken) => return (exchange, Err(broken)),
         };
-        let (lent, until, instance) = match waiting::lent(worker, slot, exchange.id).await {
+        let id = exchange.id;
+        let held = Held::new(exchange);
+        let lent = waiting::lent(worker, slot, id).await;
+        let exchange = held.release();
+        let (lent, until, instance) = match lent {
             Ok(lent) => lent,
             Err(broken) => {
                 traced.broke(broken.kind);

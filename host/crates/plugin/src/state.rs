@@ -265,6 +265,8 @@ pub(crate) fn picture(exchange: &Exchange) -> Box<Exchange> {
         id: exchange.id,
         upstream: exchange.upstream.clone(),
         trace: exchange.trace.clone(),
+        // The exchange itself goes there.
+        home: None,
     })
 }
 

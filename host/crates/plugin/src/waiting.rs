@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use wire::Exchange;
+use wire::exchange::Home;
 use wire::fault::PluginFault;
 
 /// Last words of instances that are under way, at most, on one worker: more are dropped unheard.
@@ -129,21 +130,24 @@ pub(crate) async fn lent(
 /// Runs a call of an instance, until its time is over or whoever wanted it has `left`.
 ///
 /// # Cancel safety
-/// Dropping it drops the instance, and the exchange with it.
+/// Dropping it drops the instance, and sends the exchange home.
 pub(crate) async fn call<T>(
     worker: &Worker,
     slot: &Slot,
     until: Instant,
-    mut instance: Box<Instance>,
+    instance: Box<Instance>,
     left: Option<&Cell<bool>>,
     hook: impl AsyncFnOnce(&mut Instance) -> (Box<Exchange>, Result<T, Broken>),
 ) -> Called<T> {
     let mut times = instance.times();
     let clock = instance.clock();
+    let mut recall = Recall(Some(instance));
+    let called = recall.0.as_mut().expect("put there just above");
     let done = match &clock {
-        Some(clock) => by(until, left, in_turns(worker, clock, &mut times, hook(&mut instance))).await,
-        None => Some(hook(&mut instance).await),
+        Some(clock) => by(until, left, in_turns(worker, clock, &mut times, hook(called))).await,
+        None => Some(hook(called).await),
     };
+    let mut instance = recall.0.take().expect("taken nowhere else but at the drop");
     match done {
         Some((exchange, outcome)) => {
             // A trap leaves the instance in no known state.
@@ -156,6 +160,17 @@ pub(crate) async fn call<T>(
                 .abandon(Some(&broken).filter(|_| !left.is_some_and(Cell::get)))
                 .expect("the call put it into the store, and was dropped before its end");
             Called { instance: None, exchange, outcome: Err(broken) }
+        }
+    }
+}
+
+/// An instance whose call may be dropped: the exchange inside goes home then.
+struct Recall(Option<Box<Instance>>);
+
+impl Drop for Recall {
+    fn drop(&mut self) {
+        if let Some(exchange) = self.0.take().and_then(|mut instance| instance.abandon(None)) {
+            Home::send(exchange);
         }
     }
 }

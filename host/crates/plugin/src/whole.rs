@@ -14,6 +14,7 @@ use crate::worker::{Slot, Worker};
 use bytes::Bytes;
 use http_body::Body;
 use std::rc::Rc;
+use wire::exchange::Held;
 use wire::fault::PluginFault;
 use wire::{Exchange, Fault};
 
@@ -43,7 +44,10 @@ where
         _ => {}
     }
     body.show(&exchange);
-    let collected = match body.collect(bytes_max).await {
+    let held = Held::new(exchange);
+    let collected = body.collect(bytes_max).await;
+    exchange = held.release();
+    let collected = match collected {
         Ok(collected) => collected,
         Err(fault) => return (exchange, Err(fault)),
     };
@@ -139,7 +143,7 @@ where
 /// The same, in an instance whose hooks may wait.
 ///
 /// # Cancel safety
-/// Dropping it drops the instance, with exchange and body.
+/// Dropping it drops the instance and the body; the exchange goes home.
 async fn call_waiting<B>(
     worker: &Rc<Worker>,
     slot: &Rc<Slot>,
@@ -152,7 +156,11 @@ where
     B: Body<Data = Bytes, Error = Fault> + Unpin,
 {
     let mut traced = Traced::begin(&exchange, &slot.loaded.common.name, hook(side));
-    let (_seat, until, instance) = match waiting::instance(worker, slot, exchange.id).await {
+    let id = exchange.id;
+    let held = Held::new(exchange);
+    let ready = waiting::instance(worker, slot, id).await;
+    let exchange = held.release();
+    let (_seat, until, instance) = match ready {
         Ok(ready) => ready,
         Err(broken) => {
             traced.broke(broken.kind);

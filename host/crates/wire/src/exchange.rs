@@ -6,7 +6,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use std::cell::Cell;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Scheme by which the client reached us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,6 +219,54 @@ pub struct Exchange {
     pub upstream: Cell<Option<SocketAddr>>,
     /// What becomes of it, where an asker with the key wants that told.
     pub trace: Option<Arc<Trace>>,
+    /// Where it goes if whoever holds it is dropped while it waits; none: it is lost with that.
+    pub home: Option<Arc<Home>>,
+}
+
+/// The place to which an exchange comes back whose client left in the middle of a wait.
+#[derive(Default)]
+pub struct Home(Mutex<Option<Box<Exchange>>>);
+
+impl Home {
+    /// Sends an exchange home; without a home it is dropped.
+    pub fn send(exchange: Box<Exchange>) {
+        let Some(home) = exchange.home.clone() else { return };
+        *home.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(exchange);
+    }
+
+    /// The exchange that came back.
+    #[must_use]
+    pub fn take(&self) -> Option<Box<Exchange>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Holds an exchange over a wait: dropped there, it sends it home.
+pub struct Held(Option<Box<Exchange>>);
+
+impl Held {
+    /// Holds it.
+    #[must_use]
+    pub fn new(exchange: Box<Exchange>) -> Self {
+        Self(Some(exchange))
+    }
+
+    /// The wait is over.
+    ///
+    /// # Panics
+    /// Never: nothing else takes it out but the drop.
+    #[must_use]
+    pub fn release(mut self) -> Box<Exchange> {
+        self.0.take().expect("taken out here and in the drop only")
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(exchange) = self.0.take() {
+            Home::send(exchange);
+        }
+    }
 }
 
 /// A request's number as pages, logs and plugins show it: `1-42`, the 42nd
@@ -253,6 +301,7 @@ impl Exchange {
             id,
             upstream: Cell::default(),
             trace: None,
+            home: None,
         }
     }
 }

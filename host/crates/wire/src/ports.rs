@@ -184,6 +184,11 @@ pub trait Plugins {
     /// True if some plugin has a completion hook.
     fn wants_completion(&self) -> bool;
 
+    /// True if hooks may wait while they hold the exchange: it goes to its home if they are dropped then.
+    fn may_wait(&self) -> bool {
+        false
+    }
+
     /// True if some completion hook may read fields of the response, whose head is copied
     /// for it then. The others find the status in `exchange.response`, and no field.
     fn completion_reads_response(&self) -> bool;

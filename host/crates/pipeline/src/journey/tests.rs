@@ -68,6 +68,7 @@ enum Act {
     Answer,
     Fail,
     AnswerOut,
+    Wait,
 }
 
 /// Plugins that act as told and write down what they saw.
@@ -124,10 +125,14 @@ impl Plugins for Scripted {
     {
         exchange.shared.ran = 1;
         self.1.borrow_mut().push(format!("in {}", exchange.request.path()));
+        if self.0 == Act::Wait {
+            let _held = wire::exchange::Held::new(exchange);
+            return std::future::pending().await;
+        }
         let step = match self.0 {
             Act::Answer => Step::Answer(plugin_answer()),
             Act::Fail => Step::Fault(Fault::new(Kind::Plugin("gate".into(), PluginFault::Trap))),
-            Act::Pass | Act::AnswerOut => Step::Continue,
+            Act::Pass | Act::AnswerOut | Act::Wait => Step::Continue,
         };
         (exchange, step, Passed::Itself(body))
     }
@@ -166,6 +171,9 @@ impl Plugins for Scripted {
     }
     fn wants_completion(&self) -> bool {
         true
+    }
+    fn may_wait(&self) -> bool {
+        self.0 == Act::Wait
     }
     fn completion_reads_response(&self) -> bool {
         self.0 != Act::Fail
@@ -337,13 +345,15 @@ async fn a_client_that_leaves_is_told() {
 
 #[tokio::test]
 async fn a_client_that_leaves_before_the_response_is_told_too() {
-    let bench = bench(None, Act::Pass);
-    let mut waits = Box::pin(bench.pipeline.handle(&bench.conn, head("/app/never", Framing::None), body("")));
-    let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(waits.as_mut().poll(cx).is_ready())).await;
-    assert!(!polled, "the backend does not answer");
-    drop(waits);
-    assert_eq!(bench.seen(), ["in /app/never", "done without a response client-gone"]);
-    assert_eq!(bench.counters.value(Counter::ClientsGone), 1);
+    for (act, target) in [(Act::Pass, "/app/never"), (Act::Wait, "/app/x")] {
+        let bench = bench(None, act);
+        let mut waits = Box::pin(bench.pipeline.handle(&bench.conn, head(target, Framing::None), body("")));
+        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(waits.as_mut().poll(cx).is_ready())).await;
+        assert!(!polled, "neither the backend nor the hook answers");
+        drop(waits);
+        assert_eq!(bench.seen(), [&format!("in {target}")[..], "done without a response client-gone"]);
+        assert_eq!(bench.counters.value(Counter::ClientsGone), 1);
+    }
 }
 
 #[tokio::test]

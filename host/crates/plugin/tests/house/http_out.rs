@@ -552,3 +552,37 @@ async fn an_upstream_behind_tls_has_to_prove_its_name() {
     };
     LocalSet::new().run_until(story).await;
 }
+
+/// Whoever leaves while a hook waits leaves an exchange that goes home.
+#[tokio::test]
+async fn the_exchange_of_a_client_that_left_goes_home() {
+    let story = async {
+        for way in ["", "stream", "whole"] {
+            let (address, peer) = serve(ok(2), usize::MAX).await;
+            let url = format!("http://{address}");
+            let house = if way.is_empty() { house(&url, |_, _| {}) } else { everywhere(&url, way, |_| {}) };
+            assert!(house.plane.may_wait());
+            let mut exchange = request("/", &[]);
+            exchange.request.framing = wire::Framing::Chunked;
+            let home = Arc::new(wire::exchange::Home::default());
+            exchange.home = Some(Arc::clone(&home));
+            let id = exchange.id;
+            let body = Full::new(Bytes::from_static(b"one")).map_err(|never| match never {}).boxed_unsync();
+            let way_in = async {
+                let (exchange, _, body) = house.plane.request_head(exchange, body).await;
+                // The hooks of a body see a picture: the exchange is the host's meanwhile.
+                let held = wire::exchange::Held::new(exchange);
+                drop(body.collect().await);
+                held.release()
+            };
+            tokio::select! {
+                _ = way_in => panic!("the upstream never answers"),
+                () = peer.until(|open| open == 1) => {}
+            }
+            let back = home.take().expect("it came back");
+            assert_eq!(back.id, id, "{way}");
+            peer.until(|open| open == 0).await;
+        }
+    };
+    LocalSet::new().run_until(story).await;
+}
