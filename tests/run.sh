@@ -26,6 +26,13 @@ install_missing() {
 }
 
 step "set-up"
+# A cold run leaves some 7 GB in the target folder; a full disk fails in stranger ways.
+mkdir -p "$target"
+free=$(($(df -Pk "$target" | awk 'END { print $4 }') / 1048576))
+if [ ! -d "$target/debug" ] && [ "$free" -lt 8 ]; then
+    echo "run.sh: $target has $free GB free, 8 are needed; make room, or set CARGO_TARGET_DIR to a larger place" >&2
+    exit 1
+fi
 command -v cargo >/dev/null || { echo "run.sh: cargo is needed, see https://rustup.rs" >&2; exit 1; }
 # Plugins are compiled for the first, guests of the tests also for the second.
 if command -v rustup >/dev/null; then

@@ -25,7 +25,9 @@ pub(crate) use listener::{Owner, is_listening, look, other_ports};
 pub(crate) use spare::{Recipe, Spares, tend};
 pub(crate) use tree::memory_bytes;
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// Whether the path is a file that somebody may execute.
@@ -66,14 +68,31 @@ pub(crate) fn claim_port(port: u16) -> std::io::Result<PortClaim> {
 ///
 /// The port is bound for a moment and never listened on, so nobody can connect.
 pub(crate) fn is_free(port: u16) -> bool {
-    use rustix::net::{AddressFamily, SocketType, bind, socket};
     let families = [
         (AddressFamily::INET, IpAddr::from(Ipv4Addr::UNSPECIFIED)),
         (AddressFamily::INET6, IpAddr::from(Ipv6Addr::UNSPECIFIED)),
     ];
-    families.into_iter().all(|(family, address)| match socket(family, SocketType::STREAM, None) {
-        Ok(socket) => bind(&socket, &SocketAddr::new(address, port)).is_ok(),
+    families.into_iter().all(|(family, address)| match trial_socket(family) {
+        Ok(socket) => rustix::net::bind(&socket, &SocketAddr::new(address, port)).is_ok(),
         // Nobody can use a family that the system does not have.
         Err(_) => true,
     })
+}
+
+/// No keeper that is being started by another thread may inherit it: it would hold
+/// the port for as long as it waits.
+fn trial_socket(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
+    socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::FdFlags;
+    use rustix::net::AddressFamily;
+
+    #[test]
+    fn no_child_inherits_a_port_that_is_tried() {
+        let socket = super::trial_socket(AddressFamily::INET).unwrap();
+        assert!(rustix::io::fcntl_getfd(&socket).unwrap().contains(FdFlags::CLOEXEC));
+    }
 }

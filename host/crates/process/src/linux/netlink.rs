@@ -171,7 +171,7 @@ mod tests {
             assert!(table.contains(one.first().unwrap()), "{one:?} {table:?}");
         }
         // Nobody can listen on the port of a socket that is bound.
-        let bound = rustix::net::socket(super::AddressFamily::INET, super::SocketType::STREAM, None).unwrap();
+        let bound = super::super::trial_socket(super::AddressFamily::INET).unwrap();
         rustix::net::bind(&bound, &std::net::SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let held = rustix::net::getsockname(&bound).unwrap();
         let held = std::net::SocketAddr::try_from(held).unwrap();
