@@ -180,6 +180,8 @@ impl<F, P: Plugins, S> Record<F, P, S> {
                 detail: fault.map(|fault| fault.to_string().into_boxed_str()).or(self.detail),
             };
             self.generation.plugins.complete(self.exchange, &summary);
+        } else {
+            self.generation.plugins.forget(&self.exchange);
         }
         if let Some(last) = last {
             last.tell(&self.generation.log, self.status, ending.as_str());

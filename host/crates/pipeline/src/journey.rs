@@ -196,7 +196,7 @@ impl<F, P: Plugins, S> Drop for Waiting<'_, F, P, S> {
         let back = self.home.as_deref().and_then(Home::take);
         let Some(exchange) = self.exchange.take().or(back) else { return };
         self.generation.counters.count(Counter::ClientsGone);
-        let Some(started) = self.started else { return };
+        let Some(started) = self.started else { return self.generation.plugins.forget(&exchange) };
         let summary = Summary {
             status: exchange.response.as_ref().map(|head| head.status),
             ending: Ending::ClientGone,

@@ -11,6 +11,7 @@ use crate::instance::Blueprint;
 use crate::pool::Next;
 use crate::seen::{Hook, Said};
 use crate::selector::Access;
+use crate::settings::Isolation;
 use crate::stage::{Mode, Stage};
 use crate::state::picture;
 use crate::trace::{self, Traced};
@@ -35,6 +36,8 @@ pub struct Plane {
     completion_reads_response: bool,
     wants_request_bodies: bool,
     may_wait: bool,
+    /// Some plugin keeps an instance for an exchange between its hooks.
+    keeps: bool,
 }
 
 /// What a plugin's hook came to.
@@ -57,8 +60,9 @@ impl Plane {
         let completion_reads_response = slots.iter().any(|slot| slot.loaded.reads_response_at_end);
         let collects = any(|blueprint| blueprint.request_whole.is_some() || blueprint.response_whole.is_some());
         let may_wait = collects || slots.iter().any(|slot| slot.waiting.is_some());
+        let keeps = slots.iter().any(|slot| slot.keeps());
         let worker = Rc::new(Worker::new(engine));
-        Self { worker, slots, wants_completion, completion_reads_response, wants_request_bodies, may_wait }
+        Self { worker, slots, wants_completion, completion_reads_response, wants_request_bodies, may_wait, keeps }
     }
 
     /// The way in: in order, only plugins whose `match` fits.
@@ -307,7 +311,6 @@ impl Plane {
 
     /// A completion hook that may wait: it is told a picture of the exchange, and goes on by itself.
     fn complete_waiting(&self, slot: &Rc<Slot>, exchange: &Exchange, told: &Told) {
-        slot.pool.borrow_mut().forget(exchange.id);
         if slot.loaded.blueprint.completion.is_none() {
             return;
         }
@@ -346,10 +349,18 @@ impl Plane {
         self.worker.afters.run(Box::pin(call));
     }
 
+    /// Drops the instances that were kept for it: no hook but the last one comes any more.
+    fn let_go(&self, exchange: u64) {
+        if self.keeps {
+            self.slots.iter().filter(|slot| slot.keeps()).for_each(|slot| slot.pool.borrow_mut().forget(exchange));
+        }
+    }
+
     fn the_end(&self, mut exchange: Box<Exchange>, summary: &Summary) {
         let _running = self.worker.run();
         catch_up(&mut exchange);
         let told = told(summary);
+        self.let_go(exchange.id);
         for slot in &self.slots {
             if exchange.shared.ran & slot.bit() != 0 {
                 if slot.waiting.is_some() {
@@ -393,6 +404,10 @@ impl Plugins for Plane {
         self.the_end(exchange, summary);
     }
 
+    fn forget(&self, exchange: &Exchange) {
+        self.let_go(exchange.id);
+    }
+
     fn any(&self) -> bool {
         !self.slots.is_empty()
     }
@@ -427,6 +442,11 @@ impl Slot {
 
     fn response_head(&self, exchange: Box<Exchange>) -> (Box<Exchange>, Result<Outcome, Broken>) {
         self.head(exchange, Side::Response, self.after_head(Side::Response))
+    }
+
+    /// With memory of its own for each exchange it is the exchange's until that is over.
+    fn keeps(&self) -> bool {
+        self.loaded.isolation == Isolation::Request
     }
 
     /// Whether an exchange may call its instance again after a head hook.
@@ -510,7 +530,6 @@ impl Slot {
 
     fn complete(&self, exchange: Box<Exchange>, told: &Told) -> Box<Exchange> {
         let id = exchange.id;
-        self.pool.borrow_mut().forget(id);
         if self.loaded.blueprint.completion.is_none() {
             return exchange;
         }

@@ -175,8 +175,11 @@ pub trait Plugins {
     /// True if some plugin has a hook for request bodies.
     fn wants_request_bodies(&self) -> bool;
 
-    /// Tells the completion hooks of plugins that saw the request.
+    /// Tells the completion hooks of plugins that saw the request, and forgets the exchange.
     fn complete(&self, exchange: Box<Exchange>, summary: &Summary);
+
+    /// Lets go of what plugins keep for an exchange that is over and of which nobody is told.
+    fn forget(&self, exchange: &Exchange);
 
     /// False if no plugin could have anything to do in any phase.
     fn any(&self) -> bool;

@@ -1,6 +1,6 @@
 //! One act, and how it is judged.
 
-use super::beside::Beside;
+use super::beside::{Beside, Times};
 use super::page;
 use crate::site;
 use gatelodge_e2e::wait::{SOON, until};
@@ -249,11 +249,47 @@ impl Stage {
         until(SOON, &format!("{series} {number}"), || (self.metric(series) == number).then_some(()));
     }
 
+    /// A good client on the same worker is served before, meanwhile and after, and nothing has grown.
+    pub(super) fn beside(&self, act: impl FnOnce()) -> Times {
+        let memory = self.host.memory_bytes("VmRSS");
+        let beside = Beside::begin(&self.host);
+        beside.wait(5);
+        act();
+        beside.wait(5);
+        let times = beside.end();
+        assert!(times.worst < BESIDE_MAX, "{times:?}");
+        self.good();
+        self.assert_no_growth(memory, 3);
+        times
+    }
+
+    /// So many faults of a hook, in both of their counts, and a line that tells of one.
+    pub(super) fn faults(&self, plugin: &str, hook: &str, kind: &str, number: u64) {
+        let labels = format!("{{plugin=\"{plugin}\",hook=\"{hook}\",kind=\"{kind}\"}}");
+        self.counts(&format!("gatelodge_wasm_hook_faults_total{labels}"), number);
+        self.counts(&format!("gatelodge_plugin_faults_total{{plugin=\"{plugin}\",kind=\"{kind}\"}}"), number);
+        let kind = format!("fault={kind}");
+        let line = || self.host.lines_with(plugin).into_iter().find(|line| line.contains(&kind));
+        until(SOON, &format!("a line of {plugin} with {kind}"), line);
+    }
+
+    /// Nobody says that this plugin failed.
+    pub(super) fn no_faults(&self, plugin: &str) {
+        assert!(!self.metrics().contains(&format!("gatelodge_plugin_faults_total{{plugin=\"{plugin}\"")));
+        let line = self.host.lines_with(plugin).into_iter().find(|line| line.contains("fault="));
+        assert_eq!(line, None, "no fault");
+    }
+
     /// No instance but those of the plugins that wait for the next request, one generation, and no
     /// more memory than `before`.
     pub(super) fn assert_no_growth(&self, before: u64, plugins: u64) {
-        let settled = || (self.metric("gatelodge_wasm_slots_in_use{engine=\"small\"}") <= plugins).then_some(());
-        until(SOON, "no more instances than plugins", settled);
+        let page = self.metrics();
+        let of_each = |line: &&str| line.starts_with("gatelodge_wasm_instance");
+        let in_use = "gatelodge_wasm_slots_in_use{size=\"small\"}";
+        assert!(page.contains(in_use), "{in_use} is told");
+        let settled = || (self.metric(in_use) <= plugins).then_some(());
+        let lines: Vec<&str> = page.lines().filter(of_each).collect();
+        until(SOON, &format!("no more instances than plugins: {lines:#?}"), settled);
         self.counts("gatelodge_generations_alive", 1);
         let after = self.host.memory_bytes("VmRSS");
         assert!(after < before + GROWTH_BYTES_MAX, "{before} -> {after} bytes");
@@ -316,13 +352,8 @@ fn harmless(act: &Act, host: &Host, isolation: &str) {
 fn told(act: &Act, stage: &Stage, isolation: &str) {
     let plugin = act.plugin(isolation);
     match act.fault {
-        Some((hook, kind)) => {
-            let labels = format!("{{plugin=\"{plugin}\",hook=\"{hook}\",kind=\"{kind}\"}}");
-            stage.counts(&format!("gatelodge_wasm_hook_faults_total{labels}"), TIMES.into());
-            let labels = format!("{{plugin=\"{plugin}\",kind=\"{kind}\"}}");
-            stage.counts(&format!("gatelodge_plugin_faults_total{labels}"), TIMES.into());
-        }
-        None => assert!(!stage.metrics().contains(&format!("gatelodge_plugin_faults_total{{plugin=\"{plugin}\""))),
+        Some((hook, kind)) => stage.faults(&plugin, hook, kind, TIMES.into()),
+        None => stage.no_faults(&plugin),
     }
     let kind = act.fault.map_or(String::new(), |(_, kind)| format!("fault={kind}"));
     let line = || {

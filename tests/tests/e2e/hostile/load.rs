@@ -1,5 +1,7 @@
 //! What is refused before anything is served: exit 3, the plugin's name, its line, and advice.
 
+use super::act::Stage;
+use super::beside::Beside;
 use crate::site;
 use gatelodge_e2e::{Launch, Site};
 use gatelodge_guests::component;
@@ -117,4 +119,28 @@ fn show(name: &str) {
         assert!(!ended.log.contains("thread '"), "{}", ended.log);
     }
     assert!(site.probe().starts().is_empty(), "nothing is served");
+    live(act, site);
+}
+
+/// A host that serves refuses it as well, and goes on with what it had.
+fn live(act: &Refused, site: Site) {
+    let sick = std::fs::read_to_string(site.app().join("plugins.toml")).expect("it was just written");
+    let app = site.app();
+    let stage = Stage::set(site, "");
+    let good = std::fs::read_to_string(app.join("plugins.toml")).expect("it was just written");
+    let (head, _) = good.split_once("[[plugin]]").expect("an entry");
+    let memory = stage.host.memory_bytes("VmRSS");
+    let beside = Beside::begin(&stage.host);
+    beside.wait(5);
+    stage.site.swap("plugins.toml", format!("{head}{sick}"));
+    let ended = stage.host.order("reload", &[]);
+    beside.wait(5);
+    beside.end();
+    assert!(ended.code.is_some_and(|code| code != 0), "{}", ended.log);
+    for part in act.says {
+        assert!(ended.log.contains(part), "{part} is not in:\n{}", ended.log);
+    }
+    stage.good();
+    stage.assert_no_growth(memory, 1);
+    stage.host.stop(&stage.site);
 }

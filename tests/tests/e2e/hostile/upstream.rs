@@ -1,7 +1,6 @@
 //! Calls to where a plugin has no business, and upstreams that mean harm themselves.
 
 use super::act::{ISOLATIONS, Stage};
-use super::beside::Beside;
 use crate::site;
 use gatelodge_e2e::Response;
 use gatelodge_e2e::wait::{SOON, until};
@@ -65,17 +64,26 @@ fn ask(stage: &Stage, isolation: &str) -> Response {
     stage.host.client().get(&format!("/act-{isolation}"))
 }
 
+/// Calls of this caller that failed for this reason.
+fn failures(isolation: &str, reason: &str) -> String {
+    let labels = format!("{{plugin=\"caller-{isolation}\",upstream=\"thing\",reason=\"{reason}\"}}");
+    format!("gatelodge_wasm_http_failures_total{labels}")
+}
+
 /// The call is denied, nobody is connected to, and the plugin goes on.
 fn denied(url: impl Fn(u16) -> String) {
     let peer = Peer::new();
     let stage = calling(&url(peer.port()), "");
     for isolation in ISOLATIONS {
-        for _ in 0..3 {
-            let answer = ask(&stage, isolation);
-            assert_eq!(answer.status(), 200);
-            assert!(answer.text().contains("Denied"), "{}", answer.text());
-        }
-        stage.good();
+        stage.beside(|| {
+            for _ in 0..3 {
+                let answer = ask(&stage, isolation);
+                assert_eq!(answer.status(), 200);
+                assert!(answer.text().contains("Denied"), "{}", answer.text());
+            }
+        });
+        stage.counts(&failures(isolation, "denied"), 3);
+        stage.no_faults(&format!("caller-{isolation}"));
         let told = || stage.host.lines_with(&format!("caller-{isolation}")).into_iter().find(|l| l.contains("private"));
         let line = until(SOON, "the denial, with the line that would allow it", told);
         assert!(line.contains("thing"), "{line}");
@@ -119,15 +127,19 @@ fn redirect_to_loopback() {
     let (peer, target) = (Peer::new(), Peer::new());
     let stage = calling(&format!("http://127.0.0.1:{}", peer.port()), "private = true");
     for isolation in ISOLATIONS {
-        let mut client = stage.host.client();
-        client.send(format!("GET /act-{isolation} HTTP/1.1\r\nHost: a\r\n\r\n"));
         let head = format!(
             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{}/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
             target.port()
         );
-        peer.asked().write_all(head.as_bytes()).expect("the host reads");
-        assert_eq!(client.response().text(), "Ok(302)\n", "an answer like any other");
-        stage.good();
+        stage.beside(|| {
+            let mut client = stage.host.client();
+            client.send(format!("GET /act-{isolation} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            peer.asked().write_all(head.as_bytes()).expect("the host reads");
+            assert_eq!(client.response().text(), "Ok(302)\n", "an answer like any other");
+        });
+        let calls = "gatelodge_wasm_http_calls_total";
+        stage.counts(&format!("{calls}{{plugin=\"caller-{isolation}\",upstream=\"thing\"}}"), 1);
+        stage.no_faults(&format!("caller-{isolation}"));
     }
     target.assert_unseen();
     stage.host.stop(&stage.site);
@@ -138,22 +150,16 @@ fn upstream_that_never_answers() {
     let peer = Peer::new();
     let stage = calling(&format!("http://127.0.0.1:{}", peer.port()), "private = true");
     for isolation in ISOLATIONS {
-        let beside = Beside::begin(&stage.host);
-        let mut client = stage.host.client();
-        client.send(format!("GET /act-{isolation} HTTP/1.1\r\nHost: a\r\n\r\n"));
-        let held = peer.asked();
-        beside.wait(50);
-        let answer = client.response();
-        assert_eq!(answer.status(), 500, "{}", answer.text());
-        let times = beside.end();
+        let times = stage.beside(|| {
+            let mut client = stage.host.client();
+            client.send(format!("GET /act-{isolation} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            let held = peer.asked();
+            let answer = client.response();
+            assert_eq!(answer.status(), 500, "{}", answer.text());
+            drop(held);
+        });
         assert!(times.p99 < BESIDE_MAX, "one who waits holds up nobody: {times:?}");
-        let plugin = format!("caller-{isolation}");
-        let labels = format!("{{plugin=\"{plugin}\",hook=\"request-head\",kind=\"deadline\"}}");
-        stage.counts(&format!("gatelodge_wasm_hook_faults_total{labels}"), 1);
-        let told = || stage.host.lines_with(&plugin).into_iter().find(|line| line.contains("fault=deadline"));
-        let _line = until(SOON, "the line of the fault", told);
-        drop(held);
-        stage.good();
+        stage.faults(&format!("caller-{isolation}"), "request-head", "deadline", 1);
     }
     stage.host.stop(&stage.site);
 }
@@ -163,18 +169,18 @@ fn client_that_leaves_while_a_call_waits() {
     let peer = Peer::new();
     let stage = calling(&format!("http://127.0.0.1:{}", peer.port()), "private = true");
     for isolation in ISOLATIONS {
-        for _ in 0..5 {
-            let mut client = stage.host.client();
-            client.send(format!("GET /act-{isolation} HTTP/1.1\r\nHost: a\r\n\r\n"));
-            let mut held = peer.asked();
-            drop(client);
-            assert_eq!(held.read(&mut [0]).expect("an end"), 0, "the call ends with its request");
-        }
-        stage.good();
-        let faults = format!("gatelodge_plugin_faults_total{{plugin=\"caller-{isolation}\"");
-        assert!(!stage.metrics().contains(&faults), "leaving is nobody's fault");
+        stage.beside(|| {
+            for _ in 0..5 {
+                let mut client = stage.host.client();
+                client.send(format!("GET /act-{isolation} HTTP/1.1\r\nHost: a\r\n\r\n"));
+                let mut held = peer.asked();
+                drop(client);
+                assert_eq!(held.read(&mut [0]).expect("an end"), 0, "the call ends with its request");
+            }
+        });
+        stage.counts(&failures(isolation, "left"), 5);
+        // Leaving is nobody's fault.
+        stage.no_faults(&format!("caller-{isolation}"));
     }
-    let memory = stage.host.memory_bytes("VmRSS");
-    stage.assert_no_growth(memory, 3);
     stage.host.stop(&stage.site);
 }

@@ -149,6 +149,10 @@ impl Plugins for Scripted {
         }
         (exchange, Step::Continue, Passed::Itself(body))
     }
+    fn forget(&self, exchange: &Exchange) {
+        self.1.borrow_mut().push(format!("forget {}", exchange.request.path()));
+    }
+
     fn complete(&self, exchange: Box<Exchange>, summary: &Summary) {
         let status = summary.status.map_or(0, |status| status.as_u16());
         let Some(head) = exchange.response else {
