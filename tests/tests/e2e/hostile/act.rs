@@ -18,7 +18,7 @@ const QUIET: u64 = 100;
 /// a busy machine needs for the rest.
 const BESIDE_MAX: Duration = Duration::from_secs(3);
 /// Most memory that doing it again may take.
-const GROWTH_BYTES_MAX: u64 = 16 << 20;
+const GROWTH_BYTES_MAX: u64 = 10 << 20;
 /// Longest line of the log, its own fields included.
 const LINE_BYTES_MAX: usize = 32 * 1024;
 /// How long a memory of a plugin lives.
