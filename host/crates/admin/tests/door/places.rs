@@ -207,7 +207,8 @@ async fn a_left_over_socket_is_replaced_and_a_live_one_is_not() {
 #[tokio::test]
 async fn a_foreign_socket_with_a_full_queue_does_not_hold_a_start_up() {
     let site = Site::new();
-    let socket = rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM, None).unwrap();
+    use rustix::net::{AddressFamily, SocketFlags, SocketType};
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
     rustix::net::bind(&socket, &rustix::net::SocketAddrUnix::new(site.socket()).unwrap()).unwrap();
     rustix::net::listen(&socket, 0).unwrap();
     let _queued = std::os::unix::net::UnixStream::connect(site.socket()).unwrap();
