@@ -63,6 +63,7 @@ mod slots;
 mod stage;
 mod state;
 mod store;
+mod summary;
 #[cfg(test)]
 mod testing;
 mod text;

@@ -1,7 +1,7 @@
 //! The plugins of one worker: the phases of a request through the chain.
 
 use crate::bindings::contract::types::{BodyInterest, Verdict};
-use crate::bindings::hooks::completion::{Ending as ToldEnding, Summary as Told};
+use crate::bindings::hooks::completion::Summary as Told;
 use crate::body::{PluginBody, catch_up, has_body, reframe};
 use crate::chain::Loaded;
 use crate::edit::{self, Rules, Side};
@@ -14,6 +14,7 @@ use crate::selector::Access;
 use crate::settings::Isolation;
 use crate::stage::{Mode, Stage};
 use crate::state::picture;
+use crate::summary::told;
 use crate::trace::{self, Traced};
 use crate::waiting;
 use crate::whole;
@@ -24,7 +25,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use wire::exchange::{Held, Source};
 use wire::fault::PluginFault;
-use wire::ports::{Answer, Ending, Plugins, Step, Summary};
+use wire::ports::{Answer, Plugins, Step, Summary};
 use wire::{Exchange, Fault, ResponseHead};
 
 /// One worker's plugins. Hooks run to their end without a wait, so one instance
@@ -578,26 +579,5 @@ fn obey(verdict: Verdict, rules: Rules<'_>, exchange: &mut Exchange) -> Result<O
         Verdict::Respond(response) => {
             edit::answer(response).map(|(head, body, reason)| Outcome::Answered(head, body, reason))
         }
-    }
-}
-
-fn told(summary: &Summary) -> Told {
-    let micros = |duration: std::time::Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    Told {
-        status: summary.status.map(|status| status.as_u16()),
-        ending: match summary.ending {
-            Ending::Complete => ToldEnding::Complete,
-            Ending::ClientGone => ToldEnding::ClientGone,
-            Ending::BackendGone => ToldEnding::UpstreamGone,
-            Ending::Refused => ToldEnding::Refused,
-            Ending::TimedOut => ToldEnding::TimedOut,
-            Ending::Fault => ToldEnding::Fault,
-        },
-        duration_us: micros(summary.duration),
-        first_byte_us: summary.first_byte.map(micros),
-        bytes_in: summary.bytes_in,
-        bytes_out: summary.bytes_out,
-        upstream: summary.upstream.map(|address| address.to_string()),
-        detail: summary.detail.as_deref().map(str::to_owned),
     }
 }
